@@ -1,0 +1,36 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install demo test lint lock clean
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/installed  ## .venv with the enroll command in it
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) deploy/local/check_tools.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install  ## run a small real registration day through the whole system
+	$(BIN)/enroll day loadtests/data/pu-cs-fal07
+
+test: install lint  ## every default test, on real Kafka and PostgreSQL
+	$(BIN)/pytest
+
+lint: install  ## ruff, mypy --strict and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:  ## renew requirements.lock (needs uv)
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-header \
+		--python-version 3.11 --extra local --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## forget the Python environment and caches
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
