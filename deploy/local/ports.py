@@ -1,0 +1,56 @@
+"""Free ports on the loopback address, kept from one start to the next."""
+
+import random
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+FIRST_PORT = 10_000
+CONNECT_SECONDS = 1.0
+
+
+def keep_or_choose(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
+    """A port for each name: the remembered one as long as nobody else has taken it."""
+    chosen: dict[str, int] = {}
+    for name in names:
+        port = remembered.get(name)
+        taken = set(remembered.values()) | set(chosen.values())
+        chosen[name] = port if port is not None and is_free(port) else _choose(taken)
+    return chosen
+
+
+def _choose(taken: set[int]) -> int:
+    # Not a port that the kernel gives to outgoing connections: while our server is down, a client
+    # that keeps trying could be given the very port it calls, connect to itself and keep it.
+    end = _first_outgoing_port()
+    start = FIRST_PORT if end > FIRST_PORT else 1024
+    for _ in range(1000):
+        port = random.randrange(start, end)
+        if port not in taken and is_free(port):
+            return port
+    raise OSError(f"no free port between {start} and {end} on {LOOPBACK}")
+
+
+def _first_outgoing_port() -> int:
+    setting = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    return int(setting.read_text().split()[0]) if setting.exists() else 32_768
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do: a port whose last connections still linger is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def accepts(port: int) -> bool:
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False

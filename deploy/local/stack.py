@@ -1,0 +1,194 @@
+"""The whole stack on this machine: up, down, status and restart, for the command line and tests."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+
+from deploy.local import check_tools, kafka, processes, servers, services, state, status
+from deploy.local.errors import StackError, with_log
+from deploy.local.processes import POLL_SECONDS, Identity
+from deploy.local.state import Plan, ProcessState, Record
+from deploy.local.status import Status
+from deploy.local.supervisor import wait_for_leftovers
+
+UP_SECONDS = 240.0
+DOWN_SECONDS = 60.0
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+def _say_nothing(_: str) -> None:
+    """For callers that want no progress."""
+
+
+def up(
+    state_dir: Path,
+    *,
+    instances: int | None = None,
+    on_progress: Callable[[str], None] = _say_nothing,
+    plan: Plan | None = None,
+) -> Status:
+    """Starts what is not running and returns when everything is ready, or raises StackError.
+
+    `instances`: None keeps what there is, or one. `plan` replaces the usual services; one without
+    services starts the servers alone.
+    """
+    state_dir = state_dir.resolve()
+    if _is_supervised(state_dir):
+        _refuse_other_count(state_dir, instances)
+        state.release_all(state_dir)
+        return _wait_until_up(state_dir, on_progress)
+    _start_supervisor(state_dir, plan or _choose_plan(state_dir, instances), on_progress)
+    try:
+        return _wait_until_up(state_dir, on_progress)
+    except BaseException:
+        down(state_dir)
+        raise
+
+
+def down(state_dir: Path, *, wipe: bool = False) -> None:
+    """Stops everything in reverse order; `wipe` forgets all data, logs and ports too."""
+    state_dir = state_dir.resolve()
+    known = state.load(state_dir)
+    if known.supervisor is not None and processes.is_alive(known.supervisor):
+        processes.stop_stranger(known.supervisor, SIGTERM, DOWN_SECONDS)
+    wait_for_leftovers(state.load(state_dir))
+    if wipe and state_dir.exists():
+        with state.lock(state_dir):
+            _forget(state_dir)
+
+
+def read_status(state_dir: Path) -> Status:
+    return status.read(state_dir.resolve())
+
+
+def restart(state_dir: Path, name: str) -> Status:
+    """Stops one service or server; its supervisor starts it again. Returns when it is ready."""
+    state_dir = state_dir.resolve()
+    record = _our_record(state_dir, name)
+    _stop_process(name, record)
+    return start_one(state_dir, name, before=record.identity)
+
+
+def stop_one(state_dir: Path, name: str) -> None:
+    """Stops one service or server and keeps it down until start_one or up."""
+    state_dir = state_dir.resolve()
+    record = _our_record(state_dir, name)
+    hold = state.hold_file(state_dir, name)
+    hold.parent.mkdir(exist_ok=True)
+    hold.touch()
+    _stop_process(name, record)
+
+
+def start_one(state_dir: Path, name: str, *, before: Identity | None = None) -> Status:
+    """Lets a process run again; returns when one that is not `before` is ready."""
+    state_dir = state_dir.resolve()
+    state.hold_file(state_dir, name).unlink(missing_ok=True)
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        record = _our_record(state_dir, name)
+        if record.state is ProcessState.READY and record.identity != before:
+            return status.read(state_dir)
+        if time.monotonic() > deadline:
+            log = state.log_file(state_dir, name)
+            raise with_log(f"{name} did not get ready within {READY_SECONDS:.0f} s.", log)
+        time.sleep(POLL_SECONDS)
+
+
+def _is_supervised(state_dir: Path) -> bool:
+    return processes.is_alive(state.load(state_dir).supervisor)
+
+
+def _choose_plan(state_dir: Path, instances: int | None) -> Plan:
+    remembered = state.load(state_dir).plan
+    if remembered is not None and instances is None:
+        return remembered
+    return Plan(services=services.plan_services(instances or 1))
+
+
+def _refuse_other_count(state_dir: Path, instances: int | None) -> None:
+    plan = state.load(state_dir).plan
+    running = services.count_instances(plan.services) if plan else instances
+    if instances not in (None, running):
+        raise StackError(
+            f"The stack runs {running} of each service: "
+            f"stop it with `down` before you start {instances} of each."
+        )
+
+
+def _start_supervisor(state_dir: Path, plan: Plan, on_progress: Callable[[str], None]) -> None:
+    if "kafka" not in servers.external_urls():
+        missing = check_tools.missing_java()
+        if missing:
+            raise StackError("\n".join(missing))
+        kafka.fetch(on_progress)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    started = subprocess.run(
+        [sys.executable, "-m", "deploy.local.supervisor", "--state-dir", str(state_dir)],
+        input=plan.model_dump_json(),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=UP_SECONDS,
+        check=False,
+    )
+    if started.returncode != 0:
+        raise StackError(started.stderr.strip())
+
+
+def _wait_until_up(state_dir: Path, on_progress: Callable[[str], None]) -> Status:
+    reported: dict[str, ProcessState] = {}
+    deadline = time.monotonic() + UP_SECONDS
+    while True:
+        is_supervised, found = _is_supervised(state_dir), status.read(state_dir)
+        for name, process_state in found.states().items():
+            if reported.get(name) != process_state:
+                reported[name] = process_state
+                on_progress(f"{name}: {process_state}")
+        if is_supervised and found.is_up:
+            return found
+        if not is_supervised or time.monotonic() > deadline:
+            raise _failure(state_dir, reported)
+        time.sleep(POLL_SECONDS)
+
+
+def _failure(state_dir: Path, states: dict[str, ProcessState]) -> StackError:
+    failure = state.load(state_dir).failure
+    if failure is not None:
+        return StackError(failure)
+    late = [name for name, found in states.items() if found is not ProcessState.READY]
+    if _is_supervised(state_dir) and late:
+        log = state.log_file(state_dir, late[0])
+        return with_log(f"{late[0]} did not get ready within {UP_SECONDS:.0f} s.", log)
+    return with_log("The stack's supervisor ended.", state.log_file(state_dir, "supervisor"))
+
+
+def _our_record(state_dir: Path, name: str) -> Record:
+    known = state.load(state_dir)
+    if not processes.is_alive(known.supervisor):
+        raise StackError(f"No stack is running in {state_dir}: start it with `up`.")
+    records = known.servers | known.services
+    if name not in records:
+        raise StackError(f"There is no {name}: it can be one of {', '.join(records)}.")
+    if records[name].external:
+        raise StackError(
+            f"{name} is not ours to stop: {servers.VARIABLES[name]} named it when the stack began."
+        )
+    return records[name]
+
+
+def _stop_process(name: str, record: Record) -> None:
+    if record.identity is not None:
+        number = SIGINT if name == "postgres" else SIGTERM
+        processes.stop_stranger(record.identity, number, STOP_SECONDS)
+
+
+def _forget(state_dir: Path) -> None:
+    """Removes what we made there, by name: the directory may hold other people's files."""
+    servers.wipe(state_dir)
+    state.release_all(state_dir)
+    shutil.rmtree(state_dir / "logs", ignore_errors=True)
+    state.state_file(state_dir).unlink(missing_ok=True)
