@@ -1,0 +1,1 @@
+"""Owns sections and seats: reserves all of an enrollment's seats or none, and releases them."""

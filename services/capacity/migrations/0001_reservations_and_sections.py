@@ -1,0 +1,39 @@
+"""The first schema: the machinery's tables, sections, reservations."""
+
+from alembic import op
+
+from shared.migrations.machinery import MACHINERY
+
+revision = "capacity_0001"
+down_revision = None
+
+TABLES = """
+CREATE TABLE section (
+    term text NOT NULL,
+    section_id text NOT NULL,
+    version bigint NOT NULL,
+    capacity integer NOT NULL CHECK (capacity >= 0),
+    state text NOT NULL CHECK (state IN ('open', 'closed', 'cancelled')),
+    reserved integer NOT NULL CHECK (reserved >= 0),
+    seat_sequence bigint NOT NULL CHECK (seat_sequence >= 0),
+    PRIMARY KEY (term, section_id)
+) WITH (fillfactor = 50);
+
+-- 'undecided' is a row that was made for its lock and nothing was decided yet.
+CREATE TABLE reservation (
+    enrollment_id uuid PRIMARY KEY,
+    student_id text NOT NULL,
+    state text NOT NULL CHECK (state IN ('undecided', 'reserved', 'refused', 'released')),
+    is_answered boolean NOT NULL,
+    term text,
+    sections text[] NOT NULL,
+    decided_at timestamptz
+) WITH (fillfactor = 80);
+"""
+
+
+def upgrade() -> None:
+    """Make everything."""
+    for statement in (MACHINERY + TABLES).split(";\n"):
+        if statement.strip():
+            op.execute(statement)

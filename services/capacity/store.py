@@ -1,0 +1,219 @@
+"""All SQL of capacity: load and lock many rows, save many rows; it never commits."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    select,
+)
+
+from services.capacity.model import Reservation, ReservationState, Section, State
+from shared.database import AnyRow, Transaction
+from shared.events import (
+    EnrollmentEvent,
+    Event,
+    SectionPublished,
+    SectionState,
+    SectionWithdrawn,
+    StudentValidated,
+)
+from shared.identifiers import EnrollmentId, SectionKey, Term
+from shared.reaction import Rows
+
+METADATA: Final = MetaData()
+
+RESERVATION: Final = Table(
+    "reservation",
+    METADATA,
+    Column("enrollment_id", Uuid, primary_key=True),
+    Column("student_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("is_answered", Boolean, nullable=False),
+    Column("term", Text),
+    Column("sections", ARRAY(Text), nullable=False),
+    Column("decided_at", DateTime(timezone=True)),
+)
+
+SECTION: Final = Table(
+    "section",
+    METADATA,
+    Column("term", Text, primary_key=True),
+    Column("section_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("capacity", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reserved", Integer, nullable=False),
+    Column("seat_sequence", BigInteger, nullable=False),
+)
+
+
+async def load(transaction: Transaction, events: Sequence[Event]) -> State:
+    """Lock, in this order and each sorted, the reservations and the sections of these events."""
+    reservations = await _lock_reservations(transaction, events)
+    keys = {
+        SectionKey(event.term, section_id)
+        for event in events
+        if isinstance(event, StudentValidated)
+        for section_id in event.sections
+    }
+    keys |= {e.key for e in events if isinstance(e, (SectionPublished, SectionWithdrawn))}
+    for reservation in reservations.values():
+        if reservation.state is ReservationState.RESERVED and reservation.term is not None:
+            keys |= {SectionKey(reservation.term, s) for s in reservation.sections}
+    return State(Rows(reservations), Rows(await _lock_sections(transaction, keys)))
+
+
+async def _lock_reservations(
+    transaction: Transaction, events: Sequence[Event]
+) -> dict[EnrollmentId, Reservation]:
+    """Make the rows that are missing, then lock them all: a row gives order between topics."""
+    students = {
+        event.enrollment_id: event.student_id
+        for event in events
+        if isinstance(event, EnrollmentEvent)
+    }
+    if not students:
+        return {}
+    ids = sorted(students)
+    made = await transaction.fetch(
+        """
+        INSERT INTO reservation (enrollment_id, student_id, state, is_answered, sections)
+        SELECT enrollment_id, student_id, 'undecided', false, '{}'
+        FROM unnest($1::uuid[], $2::text[]) AS wanted (enrollment_id, student_id)
+        ON CONFLICT (enrollment_id) DO NOTHING RETURNING enrollment_id
+        """,
+        ids,
+        [students[enrollment_id] for enrollment_id in ids],
+    )
+    known = sorted(students.keys() - {row["enrollment_id"] for row in made})
+    if not known:
+        return {}
+    rows = await transaction.fetch(
+        """
+        SELECT * FROM reservation WHERE enrollment_id = ANY($1::uuid[])
+        ORDER BY enrollment_id FOR UPDATE
+        """,
+        known,
+    )
+    return {row["enrollment_id"]: _reservation(row) for row in rows if row["state"] != "undecided"}
+
+
+def _reservation(row: AnyRow) -> Reservation:
+    return Reservation(
+        enrollment_id=row["enrollment_id"],
+        student_id=row["student_id"],
+        state=ReservationState(row["state"]),
+        is_answered=row["is_answered"],
+        term=row["term"],
+        sections=tuple(row["sections"]),
+        decided_at=row["decided_at"],
+    )
+
+
+async def _lock_sections(
+    transaction: Transaction, keys: set[SectionKey]
+) -> dict[SectionKey, Section]:
+    if not keys:
+        return {}
+    wanted = sorted(keys)
+    rows = await transaction.fetch(
+        """
+        SELECT section.* FROM unnest($1::text[], $2::text[]) AS wanted (term, section_id)
+        JOIN section USING (term, section_id)
+        ORDER BY term, section_id FOR UPDATE OF section
+        """,
+        [key.term for key in wanted],
+        [key.section_id for key in wanted],
+    )
+    return {section.key: section for section in map(_section, rows)}
+
+
+def _section(row: AnyRow) -> Section:
+    return Section(
+        key=SectionKey(row["term"], row["section_id"]),
+        version=row["version"],
+        capacity=row["capacity"],
+        state=SectionState(row["state"]),
+        reserved=row["reserved"],
+        seat_sequence=row["seat_sequence"],
+    )
+
+
+async def save(transaction: Transaction, state: State) -> None:
+    """Write what the batch changed; the rows are locked since `load`."""
+    await _save_reservations(transaction, state.reservations.changed())
+    await _save_sections(transaction, state.sections.changed())
+
+
+async def _save_reservations(transaction: Transaction, changed: Sequence[Reservation]) -> None:
+    if not changed:
+        return
+    await transaction.execute(
+        """
+        UPDATE reservation AS r
+        SET state = n.state, is_answered = n.is_answered, term = n.term,
+            sections = string_to_array(n.sections, ' '), decided_at = n.decided_at
+        FROM unnest($1::uuid[], $2::text[], $3::boolean[], $4::text[], $5::text[],
+                    $6::timestamptz[])
+            AS n (enrollment_id, state, is_answered, term, sections, decided_at)
+        WHERE r.enrollment_id = n.enrollment_id
+        """,
+        [r.enrollment_id for r in changed],
+        [r.state.value for r in changed],
+        [r.is_answered for r in changed],
+        [r.term for r in changed],
+        [" ".join(r.sections) for r in changed],
+        [r.decided_at for r in changed],
+    )
+
+
+async def _save_sections(transaction: Transaction, changed: Sequence[Section]) -> None:
+    if not changed:
+        return
+    ordered = sorted(changed, key=lambda section: section.key)
+    await transaction.execute(
+        """
+        INSERT INTO section
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::text[],
+                             $6::int[], $7::bigint[])
+        ON CONFLICT (term, section_id) DO UPDATE
+        SET version = excluded.version, capacity = excluded.capacity, state = excluded.state,
+            reserved = excluded.reserved, seat_sequence = excluded.seat_sequence
+        """,
+        [s.key.term for s in ordered],
+        [s.key.section_id for s in ordered],
+        [s.version for s in ordered],
+        [s.capacity for s in ordered],
+        [s.state.value for s in ordered],
+        [s.reserved for s in ordered],
+        [s.seat_sequence for s in ordered],
+    )
+
+
+async def find_reservation(
+    transaction: Transaction, enrollment_id: EnrollmentId
+) -> Reservation | None:
+    """Read one reservation, without a lock."""
+    query = select(RESERVATION).where(
+        RESERVATION.c.enrollment_id == enrollment_id, RESERVATION.c.state != "undecided"
+    )
+    row = (await transaction.connection.execute(query)).mappings().one_or_none()
+    return None if row is None else _reservation(row)
+
+
+async def list_sections(transaction: Transaction, term: Term | None = None) -> list[Section]:
+    """Read the sections of a term, or of all, in order, without a lock."""
+    query = select(SECTION).order_by(SECTION.c.term, SECTION.c.section_id)
+    if term is not None:
+        query = query.where(SECTION.c.term == term)
+    return [_section(row) for row in (await transaction.connection.execute(query)).mappings()]

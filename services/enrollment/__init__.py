@@ -1,0 +1,1 @@
+"""Owns enrollments and their outcome: opens, confirms, rejects, cancels, and keeps deadlines."""

@@ -1,0 +1,90 @@
+"""Enrollment's reactions: take rows out of the batch's state, decide, put the changed ones back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.enrollment import decisions
+from services.enrollment.decisions import Decision
+from services.enrollment.model import State
+from shared.events import (
+    EnrollmentCancellationRequested,
+    EnrollmentRequested,
+    MalformedRequest,
+    SeatReserved,
+    SeatUnavailable,
+    StudentRejected,
+    StudentValidated,
+)
+from shared.identifiers import EnrollmentId
+from shared.message import Emitted
+from shared.reaction import Context, Reactions
+
+
+def on_enrollment_requested(
+    state: State, event: EnrollmentRequested | MalformedRequest, context: Context
+) -> Sequence[Emitted]:
+    """Open a new enrollment, or refuse it; a repeat changes nothing."""
+    known = state.enrollments.get(event.enrollment_id)
+    decision = decisions.request(known, event, state.policy, context.now, context.traceparent)
+    return _keep(state, event.enrollment_id, decision)
+
+
+def on_enrollment_cancellation_requested(
+    state: State, event: EnrollmentCancellationRequested, context: Context
+) -> Sequence[Emitted]:
+    """Cancel a pending or confirmed enrollment; remember a cancel that came too early."""
+    known = state.enrollments.get(event.enrollment_id)
+    return _keep(state, event.enrollment_id, decisions.cancel(known, event, context.now))
+
+
+def on_student_validated(
+    state: State, event: StudentValidated, context: Context
+) -> Sequence[Emitted]:
+    """Note that seats are awaited now."""
+    known = state.enrollments.get(event.enrollment_id)
+    return _keep(state, event.enrollment_id, decisions.note_validated(known, event, context.now))
+
+
+def on_seat_reserved(state: State, event: SeatReserved, context: Context) -> Sequence[Emitted]:
+    """Confirm what is still pending."""
+    known = state.enrollments.get(event.enrollment_id)
+    return _keep(state, event.enrollment_id, decisions.confirm(known, event, context.now))
+
+
+def on_refused(
+    state: State, event: StudentRejected | SeatUnavailable, context: Context
+) -> Sequence[Emitted]:
+    """Reject what is still pending."""
+    known = state.enrollments.get(event.enrollment_id)
+    return _keep(state, event.enrollment_id, decisions.reject(known, event, context.now))
+
+
+def on_deadlines_passed(state: State, now: datetime) -> list[Emitted]:
+    """Reject every loaded enrollment whose deadline has passed while it was pending."""
+    overdue = list(state.enrollments.all())
+    return [
+        emitted
+        for known in overdue
+        for emitted in _keep(state, known.enrollment_id, decisions.expire(known, now))
+    ]
+
+
+def _keep(state: State, enrollment_id: EnrollmentId, decision: Decision) -> list[Emitted]:
+    """Outcomes continue the trace of the request, whatever brought them about."""
+    if decision.conflict is not None:
+        state.conflicts.append(decision.conflict)
+    if decision.enrollment is None:
+        return []
+    state.enrollments.put(enrollment_id, decision.enrollment)
+    return [Emitted(event, decision.enrollment.traceparent) for event in decision.events]
+
+
+REACTIONS: Reactions[State] = {
+    EnrollmentRequested: on_enrollment_requested,
+    MalformedRequest: on_enrollment_requested,
+    EnrollmentCancellationRequested: on_enrollment_cancellation_requested,
+    StudentValidated: on_student_validated,
+    StudentRejected: on_refused,
+    SeatReserved: on_seat_reserved,
+    SeatUnavailable: on_refused,
+}

@@ -1,0 +1,251 @@
+"""All SQL of enrollment: load and lock many rows, save many rows; it never commits."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import ARRAY, Column, DateTime, LargeBinary, MetaData, Table, Text, Uuid, select
+
+from services.enrollment.model import (
+    Conflict,
+    ConflictKind,
+    DeadlinePolicy,
+    Enrollment,
+    EnrollmentState,
+    State,
+)
+from shared.database import AnyRow, Transaction
+from shared.events import (
+    EnrollmentCancellationRequested,
+    EnrollmentEvent,
+    EnrollmentRequested,
+    Event,
+    MalformedRequest,
+    Reason,
+    Stage,
+)
+from shared.identifiers import EnrollmentId
+from shared.reaction import Rows
+
+METADATA: Final = MetaData()
+
+ENROLLMENT: Final = Table(
+    "enrollment",
+    METADATA,
+    Column("enrollment_id", Uuid, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("student_id", Text, nullable=False),
+    Column("term", Text),
+    Column("sections", ARRAY(Text), nullable=False),
+    Column("body_sha256", LargeBinary),
+    Column("opened_at", DateTime(timezone=True)),
+    Column("deadline_at", DateTime(timezone=True)),
+    Column("validated_at", DateTime(timezone=True)),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("stage", Text),
+    Column("reasons", Text),
+    Column("cancelled_by", ARRAY(Text), nullable=False),
+    Column("cancel_reason", Text),
+    Column("traceparent", Text),
+)
+
+CONFLICT: Final = Table(
+    "conflict",
+    METADATA,
+    Column("enrollment_id", Uuid, primary_key=True),
+    Column("student_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("body_sha256", LargeBinary, primary_key=True),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+)
+
+_REASONS: Final = TypeAdapter(tuple[Reason, ...])
+_OPENS = (EnrollmentRequested, MalformedRequest, EnrollmentCancellationRequested)
+
+
+async def load(transaction: Transaction, events: Sequence[Event], policy: DeadlinePolicy) -> State:
+    """Lock the enrollments of these events, sorted.
+
+    Only a request or a cancel makes a row that is missing: the services answer what was opened.
+    """
+    ids = {event.enrollment_id for event in events if isinstance(event, EnrollmentEvent)}
+    opening = {
+        event.enrollment_id: event.student_id for event in events if isinstance(event, _OPENS)
+    }
+    made = await _make_rows(transaction, opening) if opening else set()
+    enrollments = await _lock_rows(transaction, ids - made) if ids - made else {}
+    return State(Rows(enrollments), policy)
+
+
+async def _make_rows(
+    transaction: Transaction, students: dict[EnrollmentId, str]
+) -> set[EnrollmentId]:
+    ids = sorted(students)
+    rows = await transaction.fetch(
+        """
+        INSERT INTO enrollment (enrollment_id, student_id, state, sections, cancelled_by)
+        SELECT enrollment_id, student_id, 'undecided', '{}', '{}'
+        FROM unnest($1::uuid[], $2::text[]) AS wanted (enrollment_id, student_id)
+        ON CONFLICT (enrollment_id) DO NOTHING RETURNING enrollment_id
+        """,
+        ids,
+        [students[enrollment_id] for enrollment_id in ids],
+    )
+    return {row["enrollment_id"] for row in rows}
+
+
+async def _lock_rows(
+    transaction: Transaction, ids: set[EnrollmentId]
+) -> dict[EnrollmentId, Enrollment]:
+    rows = await transaction.fetch(
+        """
+        SELECT * FROM enrollment WHERE enrollment_id = ANY($1::uuid[])
+        ORDER BY enrollment_id FOR UPDATE
+        """,
+        sorted(ids),
+    )
+    return {row["enrollment_id"]: _enrollment(row) for row in rows if row["state"] != "undecided"}
+
+
+async def load_overdue(
+    transaction: Transaction, now: datetime, limit: int, policy: DeadlinePolicy
+) -> State:
+    """Lock pending enrollments whose deadline has passed, leaving those that are being decided."""
+    rows = await transaction.fetch(
+        """
+        SELECT * FROM enrollment WHERE state = 'pending' AND deadline_at <= $1
+        ORDER BY deadline_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,
+        now,
+        limit,
+    )
+    return State(Rows({row["enrollment_id"]: _enrollment(row) for row in rows}), policy)
+
+
+def _enrollment(row: AnyRow) -> Enrollment:
+    return Enrollment(
+        enrollment_id=row["enrollment_id"],
+        state=EnrollmentState(row["state"]),
+        student_id=row["student_id"],
+        term=row["term"],
+        sections=tuple(row["sections"]),
+        body_sha256=row["body_sha256"],
+        opened_at=row["opened_at"],
+        deadline_at=row["deadline_at"],
+        validated_at=row["validated_at"],
+        decided_at=row["decided_at"],
+        stage=Stage(row["stage"]) if row["stage"] else None,
+        reasons=_REASONS.validate_json(row["reasons"]) if row["reasons"] else (),
+        cancelled_by=tuple(row["cancelled_by"]),
+        cancel_reason=row["cancel_reason"],
+        traceparent=row["traceparent"],
+    )
+
+
+async def save(transaction: Transaction, state: State) -> None:
+    """Write what the batch changed; the rows are locked since `load`."""
+    await _save_enrollments(transaction, state.enrollments.changed())
+    await _save_conflicts(transaction, state.conflicts)
+
+
+async def _save_enrollments(transaction: Transaction, changed: Sequence[Enrollment]) -> None:
+    if not changed:
+        return
+    await transaction.execute(
+        """
+        UPDATE enrollment AS e
+        SET state = n.state, student_id = n.student_id, term = n.term,
+            sections = string_to_array(n.sections, ' '), body_sha256 = n.body_sha256,
+            opened_at = n.opened_at, deadline_at = n.deadline_at,
+            validated_at = n.validated_at, decided_at = n.decided_at, stage = n.stage,
+            reasons = n.reasons, cancelled_by = string_to_array(n.cancelled_by, ' '),
+            cancel_reason = n.cancel_reason, traceparent = n.traceparent
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
+                    $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
+                    $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
+            AS n (enrollment_id, state, student_id, term, sections, body_sha256, opened_at,
+                  deadline_at, validated_at, decided_at, stage, reasons, cancelled_by,
+                  cancel_reason, traceparent)
+        WHERE e.enrollment_id = n.enrollment_id
+        """,
+        [e.enrollment_id for e in changed],
+        [e.state.value for e in changed],
+        [e.student_id for e in changed],
+        [e.term for e in changed],
+        [" ".join(e.sections) for e in changed],
+        [e.body_sha256 for e in changed],
+        [e.opened_at for e in changed],
+        [e.deadline_at for e in changed],
+        [e.validated_at for e in changed],
+        [e.decided_at for e in changed],
+        [e.stage.value if e.stage else None for e in changed],
+        [_REASONS.dump_json(e.reasons).decode() if e.reasons else None for e in changed],
+        [" ".join(e.cancelled_by) for e in changed],
+        [e.cancel_reason for e in changed],
+        [e.traceparent for e in changed],
+    )
+
+
+async def _save_conflicts(transaction: Transaction, conflicts: Sequence[Conflict]) -> None:
+    if not conflicts:
+        return
+    await transaction.execute(
+        """
+        INSERT INTO conflict
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[])
+        ON CONFLICT DO NOTHING
+        """,
+        [c.enrollment_id for c in conflicts],
+        [c.student_id for c in conflicts],
+        [c.kind.value for c in conflicts],
+        [c.body_sha256 for c in conflicts],
+        [c.received_at for c in conflicts],
+    )
+
+
+async def count_pending(transaction: Transaction, limit: int) -> int:
+    """Count the pending enrollments, up to a limit."""
+    rows = await transaction.fetch(
+        """
+        SELECT count(*) AS pending
+        FROM (SELECT FROM enrollment WHERE state = 'pending' LIMIT $1) AS some
+        """,
+        limit,
+    )
+    pending: int = rows[0]["pending"]
+    return pending
+
+
+async def forget_early_cancels(transaction: Transaction, before: datetime) -> None:
+    """Forget cancels whose request has not come within the topic's retention."""
+    await transaction.execute(
+        """
+        DELETE FROM enrollment WHERE enrollment_id IN (
+            SELECT enrollment_id FROM enrollment
+            WHERE state = 'unopened' AND decided_at < $1 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+    )
+
+
+async def find_enrollment(
+    transaction: Transaction, enrollment_id: EnrollmentId
+) -> Enrollment | None:
+    """Read one enrollment, without a lock."""
+    query = select(ENROLLMENT).where(
+        ENROLLMENT.c.enrollment_id == enrollment_id, ENROLLMENT.c.state != "undecided"
+    )
+    row = (await transaction.connection.execute(query)).mappings().one_or_none()
+    return None if row is None else _enrollment(row)
+
+
+async def find_conflicts(transaction: Transaction, enrollment_id: EnrollmentId) -> list[Conflict]:
+    """Read what contradicted an enrollment, oldest first."""
+    query = (
+        select(CONFLICT)
+        .where(CONFLICT.c.enrollment_id == enrollment_id)
+        .order_by(CONFLICT.c.received_at)
+    )
+    rows = (await transaction.connection.execute(query)).mappings()
+    return [Conflict(**{**row, "kind": ConflictKind(row["kind"])}) for row in rows]

@@ -1,0 +1,1 @@
+"""Owns students: eligibility, credits and time slots, which it claims and gives back."""

@@ -1,0 +1,203 @@
+"""Messages that could not be handled: parked with the reason, listed, replayed or discarded."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared import audit_trail
+from shared.codec import decode
+from shared.database import Transaction
+from shared.errors import DeadLetterError
+from shared.identifiers import EnrollmentId
+from shared.message import Arrival, Message, Unreadable
+from shared.reaction import Context, Folded, Holding, Parked, Reactions, State, Unit, describe_error
+
+LIST_MAX: Final = 1000
+
+# The deadline ends an enrollment whose event is given up, and the compensations follow.
+DISCARDABLE: Final = frozenset(
+    {
+        "EnrollmentOpened",
+        "StudentValidated",
+        "StudentRejected",
+        "SeatReserved",
+        "SeatUnavailable",
+        "SectionPublished",
+        "StudentPublished",
+        "SectionWithdrawn",
+        "StudentWithdrawn",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A parked message, with what was the matter."""
+
+    id: int
+    message: Message
+    event_type: str | None
+    enrollment_id: EnrollmentId | None
+    reason: str
+    detail: str
+    holds: bool
+    parked_at: datetime
+
+
+async def holding(
+    transaction: Transaction, enrollment_ids: Collection[EnrollmentId]
+) -> set[Holding]:
+    """Tell where dead letters hold others; waits for a replay that is under way."""
+    rows = await transaction.fetch(
+        """
+        SELECT topic, enrollment_id FROM dead_letter
+        WHERE holds AND enrollment_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+        """,
+        sorted(enrollment_ids),
+    )
+    return {(row["topic"], row["enrollment_id"]) for row in rows}
+
+
+async def park(transaction: Transaction, parked: Sequence[Parked], now: datetime) -> None:
+    """Append messages; one that is there already (a log read again) stays as it is."""
+    for one in parked:
+        message = one.message
+        await transaction.execute(
+            """
+            INSERT INTO dead_letter (topic, partition, "offset", key, value, headers, event_type,
+                                     enrollment_id, reason, detail, holds, parked_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            ON CONFLICT (topic, partition, "offset") DO NOTHING
+            """,
+            message.topic,
+            message.partition,
+            message.offset,
+            message.key,
+            message.value,
+            json.dumps([[name, value.hex()] for name, value in message.headers]),
+            one.event_type,
+            one.enrollment_id,
+            one.reason,
+            one.detail,
+            one.holds,
+            now,
+        )
+
+
+async def read(transaction: Transaction, *, limit: int = LIST_MAX) -> list[DeadLetter]:
+    """List what is parked, oldest first."""
+    rows = await transaction.fetch("SELECT * FROM dead_letter ORDER BY id LIMIT $1", limit)
+    return [_letter(dict(row)) for row in rows]
+
+
+async def queue_of(transaction: Transaction, letter_id: int) -> list[DeadLetter]:
+    """Lock and read a dead letter and those of its enrollment and topic, oldest first."""
+    rows = await transaction.fetch(
+        """
+        SELECT other.* FROM dead_letter AS one JOIN dead_letter AS other
+            ON other.id = one.id OR (one.holds AND other.holds AND other.topic = one.topic
+                                     AND other.enrollment_id = one.enrollment_id)
+        WHERE one.id = $1 ORDER BY other.id FOR UPDATE OF other
+        """,
+        letter_id,
+    )
+    if not rows:
+        raise DeadLetterError(f"there is no dead letter {letter_id}: list them to see which are")
+    return [_letter(dict(row)) for row in rows]
+
+
+def _letter(row: dict[str, object]) -> DeadLetter:
+    pairs = json.loads(str(row.pop("headers")))
+    headers = tuple((name, bytes.fromhex(value)) for name, value in pairs)
+    fields = {name: row.pop(name) for name in ("topic", "partition", "offset", "key", "value")}
+    return DeadLetter(message=Message(headers=headers, **fields), **row)  # type: ignore[arg-type]
+
+
+async def replay(
+    transaction: Transaction,
+    unit: Unit[State],
+    letter_id: int,
+    reactions: Reactions[State],
+    *,
+    operator: str,
+    now: datetime,
+) -> Folded:
+    """Decide a dead letter, and those that wait behind it, in order; all or nothing.
+
+    The inbox is not asked: parking took the id already. Deleting the row in the same transaction
+    is what makes a second replay do nothing.
+    """
+    letters = await queue_of(transaction, letter_id)
+    arrivals = [_readable(letter, reactions) for letter in letters]
+    state = await unit.load([arrival.event for arrival in arrivals])
+    folded = Folded()
+    for letter, arrival in zip(letters, arrivals, strict=True):
+        try:
+            context = Context(now, arrival.traceparent)
+            emitted = reactions[type(arrival.event)](state, arrival.event, context)
+        except Exception as error:
+            raise DeadLetterError(
+                f"dead letter {letter.id} fails again ({describe_error(error)}): nothing was "
+                "replayed; mend the cause first"
+            ) from error
+        folded.emitted.extend(emitted)
+    await unit.save(state)
+    await unit.emit(folded.emitted, now)
+    await _end(transaction, letters, "replay", operator=operator, now=now)
+    return folded
+
+
+def _readable(letter: DeadLetter, reactions: Reactions[State]) -> Arrival:
+    match decode(letter.message, reactions.keys()):
+        case Arrival() as arrival:
+            return arrival
+        case Unreadable(detail=detail):
+            raise DeadLetterError(
+                f"dead letter {letter.id} cannot be read ({detail}): ask its sender to send it "
+                "again in the right form, then discard it"
+            )
+        case None:
+            raise DeadLetterError(f"dead letter {letter.id}: this service has no reaction to it")
+
+
+async def discard(
+    transaction: Transaction, letter_id: int, *, operator: str, now: datetime
+) -> DeadLetter:
+    """Give a dead letter up for good, where the rules allow it; the first of its queue only."""
+    first, *behind = await queue_of(transaction, letter_id)
+    if first.id != letter_id:
+        raise DeadLetterError(
+            f"dead letter {first.id} comes before {letter_id}: replay or discard it first"
+        )
+    if first.event_type is not None and first.event_type not in DISCARDABLE:
+        raise DeadLetterError(
+            f"an {first.event_type} must not be discarded, or what it ends would stay for ever: "
+            f"mend the cause and replay dead letter {letter_id}"
+        )
+    detail = f"{len(behind)} wait behind it"
+    await _end(transaction, [first], "discard", operator=operator, now=now, detail=detail)
+    return first
+
+
+async def _end(
+    transaction: Transaction,
+    letters: Sequence[DeadLetter],
+    action: str,
+    *,
+    operator: str,
+    now: datetime,
+    detail: str = "",
+) -> None:
+    for letter in letters:
+        await transaction.execute("DELETE FROM dead_letter WHERE id = $1", letter.id)
+        message, what = letter.message, letter.event_type or "unreadable"
+        await audit_trail.record(
+            transaction,
+            operator=operator,
+            action=f"dead_letter.{action}",
+            subject=f"{message.topic}/{message.partition}/{message.offset}",
+            detail=f"{what} {letter.enrollment_id or ''} {detail}".strip(),
+            now=now,
+        )

@@ -1,0 +1,47 @@
+"""Offsets in the service's own database, moved in the transaction of the batch they belong to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.database import Transaction
+from shared.errors import StaleBatchError
+from shared.identifiers import PartitionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How far a batch moves one partition: from the offset it expects to the next one to read."""
+
+    expected: int
+    next: int
+
+
+async def advance(transaction: Transaction, moves: Mapping[PartitionKey, Move]) -> None:
+    """Move the offsets, or raise StaleBatchError where another process has moved one.
+
+    A partition without a row is at offset 0, or wherever its log begins.
+    """
+    keys = sorted(moves)
+    rows = await transaction.fetch(
+        """
+        INSERT INTO consumer_offset AS o (topic, partition, next_offset)
+        SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
+        ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
+        WHERE o.next_offset =
+            ($4::bigint[])[array_position($5::text[], o.topic || '/' || o.partition)]
+        RETURNING topic
+        """,
+        [key.topic for key in keys],
+        [key.partition for key in keys],
+        [moves[key].next for key in keys],
+        [moves[key].expected for key in keys],
+        [f"{key.topic}/{key.partition}" for key in keys],
+    )
+    if len(rows) != len(keys):
+        raise StaleBatchError("another process has read these partitions further: batch dropped")
+
+
+async def read(transaction: Transaction) -> dict[PartitionKey, int]:
+    """Read the next offset of every partition that this service has ever read."""
+    rows = await transaction.fetch("SELECT topic, partition, next_offset FROM consumer_offset")
+    return {PartitionKey(row["topic"], row["partition"]): row["next_offset"] for row in rows}
