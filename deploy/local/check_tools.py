@@ -16,16 +16,11 @@ ANSWER_SECONDS = 30
 
 def missing_tools() -> "list[str]":
     """One sentence for each tool that is missing or too old."""
-    sentences = [_python(sys.version_info[:2]), _java(), _maven()]
+    sentences = [about_python(sys.version_info[:2]), about_java(), about_maven()]
     return [sentence for sentence in sentences if sentence]
 
 
-def missing_java() -> "list[str]":
-    """The same for Java and Maven alone: what a running Python still has to know."""
-    return [sentence for sentence in (_java(), _maven()) if sentence]
-
-
-def _python(version: "tuple[int, ...]") -> str:
+def about_python(version: "tuple[int, ...]") -> str:
     if version >= OLDEST_PYTHON:
         return ""
     found = ".".join(str(part) for part in version)
@@ -36,7 +31,7 @@ def _python(version: "tuple[int, ...]") -> str:
     )
 
 
-def _java() -> str:
+def about_java() -> str:
     advice = (
         "install a JDK (Debian, Ubuntu: apt-get install openjdk-17-jdk-headless; "
         "Fedora: dnf install java-17-openjdk-devel; macOS: brew install openjdk@17)."
@@ -55,7 +50,7 @@ def java_version(text: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def _maven() -> str:
+def about_maven() -> str:
     if shutil.which("mvn") is not None:
         return ""
     return (

@@ -11,7 +11,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from deploy.local import ports, state
+from deploy.local import check_tools, ports, state
+from deploy.local.errors import StackError
 from deploy.local.processes import ProcessSpec, run_to_end
 
 VERSION = "4.3.1"
@@ -122,9 +123,11 @@ def cache_directory() -> Path:
 
 def fetch(on_progress: Callable[[str], None]) -> None:
     """Gets the jars with Maven, once; two that fetch at the same time do not meet."""
+    _require(check_tools.about_java())
     wanted = jars_directory()
     if wanted.exists():
         return
+    _require(check_tools.about_maven())
     on_progress(f"fetching Kafka {VERSION} with Maven (44 MB, only this once)")
     cache_directory().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_directory(), prefix="fetching-") as temporary:
@@ -138,6 +141,11 @@ def fetch(on_progress: Callable[[str], None]) -> None:
         except OSError:
             if not wanted.exists():  # nobody else was faster: this is a real failure
                 raise
+
+
+def _require(complaint: str) -> None:
+    if complaint:
+        raise StackError(complaint)
 
 
 def _run(name: str, command: list[str], log: Path, timeout_seconds: float) -> None:

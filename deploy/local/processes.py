@@ -117,12 +117,11 @@ def _die_with_parent(orphan_signal: signal.Signals) -> Callable[[], None]:
 def run_to_end(spec: ProcessSpec, timeout_seconds: float) -> None:
     """Runs a command that ends by itself; what it prints goes to the log."""
     child = Child(spec)
-    deadline = time.monotonic() + timeout_seconds
-    while not child.has_exited():
-        if time.monotonic() > deadline:
-            stop([child])
+    try:
+        if not _wait(child.has_exited, timeout_seconds):
             raise with_log(f"{spec.name} took longer than {timeout_seconds:.0f} s.", spec.log)
-        time.sleep(POLL_SECONDS)
+    finally:
+        stop([child])
     if child.exit_code != 0:
         raise with_log(f"{spec.name} ended with code {child.exit_code}.", spec.log)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 
-from deploy.local import check_tools, kafka, processes, servers, services, state, status
+from deploy.local import kafka, processes, servers, services, state
 from deploy.local.errors import StackError, with_log
 from deploy.local.processes import POLL_SECONDS, Identity
 from deploy.local.state import Plan, ProcessState, Record
-from deploy.local.status import Status
+from deploy.local.status import Status, read_status
 from deploy.local.supervisor import wait_for_leftovers
 
 UP_SECONDS = 240.0
@@ -56,14 +56,18 @@ def down(state_dir: Path, *, wipe: bool = False) -> None:
     known = state.load(state_dir)
     if known.supervisor is not None and processes.is_alive(known.supervisor):
         processes.stop_stranger(known.supervisor, SIGTERM, DOWN_SECONDS)
-    wait_for_leftovers(state.load(state_dir))
-    if wipe and state_dir.exists():
-        with state.lock(state_dir):
+    if not state.state_file(state_dir).exists():
+        return
+    with state.lock(state_dir):
+        known = state.load(state_dir)
+        wait_for_leftovers(known)
+        state.save(state_dir, known.model_copy(update={"plan": None}))
+        if wipe:
             _forget(state_dir)
 
 
-def read_status(state_dir: Path) -> Status:
-    return status.read(state_dir.resolve())
+def status(state_dir: Path) -> Status:
+    return read_status(state_dir.resolve())
 
 
 def restart(state_dir: Path, name: str) -> Status:
@@ -92,7 +96,7 @@ def start_one(state_dir: Path, name: str, *, before: Identity | None = None) -> 
     while True:
         record = _our_record(state_dir, name)
         if record.state is ProcessState.READY and record.identity != before:
-            return status.read(state_dir)
+            return read_status(state_dir)
         if time.monotonic() > deadline:
             log = state.log_file(state_dir, name)
             raise with_log(f"{name} did not get ready within {READY_SECONDS:.0f} s.", log)
@@ -122,9 +126,6 @@ def _refuse_other_count(state_dir: Path, instances: int | None) -> None:
 
 def _start_supervisor(state_dir: Path, plan: Plan, on_progress: Callable[[str], None]) -> None:
     if "kafka" not in servers.external_urls():
-        missing = check_tools.missing_java()
-        if missing:
-            raise StackError("\n".join(missing))
         kafka.fetch(on_progress)
     state_dir.mkdir(parents=True, exist_ok=True)
     started = subprocess.run(
@@ -143,7 +144,7 @@ def _wait_until_up(state_dir: Path, on_progress: Callable[[str], None]) -> Statu
     reported: dict[str, ProcessState] = {}
     deadline = time.monotonic() + UP_SECONDS
     while True:
-        is_supervised, found = _is_supervised(state_dir), status.read(state_dir)
+        is_supervised, found = _is_supervised(state_dir), read_status(state_dir)
         for name, process_state in found.states().items():
             if reported.get(name) != process_state:
                 reported[name] = process_state

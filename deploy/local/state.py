@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from deploy.local.errors import StackError
 from deploy.local.processes import Identity
@@ -82,6 +82,10 @@ def load(state_dir: Path) -> State:
         return State.model_validate_json(state_file(state_dir).read_bytes())
     except FileNotFoundError:
         return State()
+    except ValidationError as error:
+        raise StackError(
+            f"{state_file(state_dir)} was written by another version: remove {state_dir}."
+        ) from error
 
 
 def save(state_dir: Path, state: State) -> None:

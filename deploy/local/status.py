@@ -38,7 +38,7 @@ class Status(BaseModel):
         return servers | {name: service.state for name, service in self.services.items()}
 
 
-def read(state_dir: Path) -> Status:
+def read_status(state_dir: Path) -> Status:
     known = state.load(state_dir)
     return Status(
         services={

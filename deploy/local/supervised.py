@@ -7,7 +7,7 @@ from deploy.local.errors import with_log
 from deploy.local.processes import Child, ProcessSpec
 from deploy.local.state import ProcessState, Record
 
-YOUNG_SECONDS = 10.0
+YOUNG_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 # What ends this often before it was ever ready has a fault that waiting does not mend.
@@ -33,16 +33,16 @@ class Supervised:
     def tick(self) -> None:
         """Does what is due now; to be called often."""
         if self.child is not None and self.child.has_exited():
-            self._note_death(self.child)
+            self._note_death(self.child.started_at)
             self.child = None
         if self.child is None:
             self._start_if_due()
         elif self.state is ProcessState.STARTING and self.spec.is_ready():
             self.state = ProcessState.READY
 
-    def _note_death(self, child: Child) -> None:
+    def _note_death(self, started_at: float) -> None:
         now = time.monotonic()
-        is_young = now - child.started_at < YOUNG_SECONDS
+        is_young = now - started_at < YOUNG_SECONDS
         self.young_deaths = self.young_deaths + 1 if is_young else 0
         self._start_at = now + pause_seconds(self.young_deaths)
 
@@ -52,8 +52,16 @@ class Supervised:
         elif time.monotonic() < self._start_at:
             self.state = ProcessState.BACKING_OFF
         else:
+            self._start()
+
+    def _start(self) -> None:
+        try:
             self.child = Child(self.spec)
-            self.state = ProcessState.STARTING
+        except OSError as error:  # no memory for another process, perhaps
+            with self.spec.log.open("a") as file:
+                file.write(f"{self.spec.name} could not be started: {error}\n")
+            self._note_death(time.monotonic())
+        self.state = ProcessState.STARTING
 
     def mark_stopped(self) -> None:
         self.child = None

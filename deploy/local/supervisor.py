@@ -103,7 +103,7 @@ class Supervisor:
             for process in group:
                 process.mark_stopped()
             self.save()
-        self.state.supervisor = self.state.plan = None
+        self.state.plan = None
         state.save(self.state_dir, self.state)
 
     def save(self) -> None:
