@@ -1,0 +1,1 @@
+"""The `enroll` command: what operators and demonstrations do to the system."""
