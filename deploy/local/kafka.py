@@ -42,6 +42,9 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 # The default, 128 MiB, does not fit a small heap.
 log.cleaner.dedupe.buffer.size=2097152
+# A broker that was killed waits for the end of its last session, by default 9 s.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 num.network.threads=2
 num.io.threads=2
 """

@@ -12,6 +12,7 @@ from deploy.local import ports, postgres, processes, servers, services, state
 from deploy.local.errors import StackError
 from deploy.local.state import Plan, ProcessState, Record, State
 from deploy.local.supervised import Supervised
+from shared.topics import create_topics
 
 TICK_SECONDS = 0.05
 LEFTOVER_SECONDS = 20.0
@@ -58,7 +59,7 @@ class Supervisor:
         urls = self._prepare()
         servers.wait_until_ready(self.servers, self._note)
         servers.require_answers(self.external)
-        _create_topics(urls["kafka"])
+        create_topics(urls["kafka"])
         postgres.create_databases(urls["postgres"])
         servers.wait_until_ready([*self.servers, *self.services], self._note)
 
@@ -130,14 +131,6 @@ def _log_changes(old: State, new: State) -> None:
         if record != before.get(name):
             pid = record.identity.pid if record.identity else "none"
             log.info("%s: %s, pid %s", name, record.state, pid)
-
-
-def _create_topics(kafka_url: str) -> None:
-    try:
-        from shared.topics import create_topics
-    except ImportError:
-        return
-    create_topics(kafka_url)
 
 
 def wait_for_leftovers(previous: State) -> None:

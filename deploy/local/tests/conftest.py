@@ -1,0 +1,59 @@
+"""Helpers for tests that start real servers and stand-ins for the services."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local import stack
+from deploy.local.servers import VARIABLES
+from deploy.local.state import Plan, ServicePlan
+
+STANDIN = Path(__file__).with_name("standin.py")
+WAIT_SECONDS = 30.0
+
+
+def plan_of(*names: str, command: list[str] | None = None) -> Plan:
+    services = [
+        ServicePlan(
+            name=name,
+            service=name,
+            instance=f"{name}-1",
+            command=command or [sys.executable, str(STANDIN)],
+        )
+        for name in names
+    ]
+    return Plan(services=services, fsync=False, quick_start=True)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_servers() -> Iterator[None]:
+    """These tests are about our servers, also where the environment names others."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in VARIABLES.values():
+            patch.delenv(variable, raising=False)
+        yield
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    stack.down(tmp_path, wipe=True)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state directory of a running stack."""
+    directory = tmp_path_factory.mktemp("stack")
+    stack.up(directory, plan=plan_of("enrollment", "capacity"))
+    yield directory
+    stack.down(directory, wipe=True)

@@ -1,0 +1,25 @@
+"""Ports that stay the same as long as they can."""
+
+import socket
+
+from deploy.local import ports
+
+
+def test_a_remembered_port_is_kept_and_a_new_name_gets_its_own() -> None:
+    first = ports.keep_or_choose(["kafka"], {})
+    second = ports.keep_or_choose(["kafka", "postgres"], first)
+    assert second["kafka"] == first["kafka"] != second["postgres"]
+
+
+def test_a_remembered_port_that_another_has_taken_is_replaced() -> None:
+    with socket.socket() as taken:
+        taken.bind((ports.LOOPBACK, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert ports.accepts(port)
+        assert ports.keep_or_choose(["kafka"], {"kafka": port})["kafka"] != port
+
+
+def test_chosen_ports_are_none_that_the_kernel_gives_to_clients() -> None:
+    chosen = ports.keep_or_choose(["kafka", "postgres", "capacity"], {})
+    assert max(chosen.values()) < ports._first_outgoing_port()

@@ -1,0 +1,143 @@
+"""A running stack on real servers: what it gives, and how it mends itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from deploy.local import postgres, processes, stack, state
+from deploy.local.state import ProcessState
+from deploy.local.status import Status
+from deploy.local.tests.conftest import plan_of, wait_until
+
+
+def pid_of(status: Status, name: str) -> int:
+    known = {**dict(status.servers), **status.services}
+    assert known[name].pid is not None
+    return int(known[name].pid)
+
+
+def kill_and_wait(running: Path, name: str) -> Status:
+    before = pid_of(stack.status(running), name)
+    os.kill(before, signal.SIGKILL)
+
+    def is_mended() -> bool:
+        status = stack.status(running)
+        return status.is_up and pid_of(status, name) != before
+
+    wait_until(is_mended)
+    return stack.status(running)
+
+
+def query(url: str, statement: str) -> str:
+    ended = postgres._psql(url, statement)
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
+
+
+def test_status_names_every_process_with_its_pid_state_and_address(running: Path) -> None:
+    found = json.loads(stack.status(running).model_dump_json())
+    assert list(found) == ["services", "servers"]
+    assert set(found["services"]) == {"enrollment", "capacity"}
+    assert set(found["services"]["capacity"]) == {"pid", "state", "admin_url"}
+    assert set(found["servers"]) == {"kafka", "postgres"}
+    assert set(found["servers"]["kafka"]) == {"pid", "state", "url"}
+    assert {server["state"] for server in found["servers"].values()} == {"ready"}
+
+
+def test_a_service_gets_its_database_its_port_and_its_instance(running: Path) -> None:
+    status = stack.status(running)
+    with urllib.request.urlopen(status.services["capacity"].admin_url, timeout=5) as answer:
+        given = json.load(answer)
+    assert given["INSTANCE"] == "capacity-1"
+    assert given["KAFKA_BOOTSTRAP_SERVERS"] == status.servers.kafka.url
+    assert query(given["DATABASE_URL"], "SELECT current_user, current_database()").count("cap") == 2
+
+
+def test_a_role_cannot_connect_to_the_database_of_another(running: Path) -> None:
+    admin_url = stack.status(running).servers.postgres.url or ""
+    foreign = postgres.role_url(admin_url, "student").removesuffix("student") + "enrollment"
+    assert "permission denied" in postgres._psql(foreign, "SELECT 1").stdout
+
+
+def test_a_second_start_in_the_same_directory_is_refused(running: Path) -> None:
+    command = [sys.executable, "-m", "deploy.local.supervisor", "--state-dir", str(running)]
+    ended = subprocess.run(
+        command, input="{}", capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"A stack is already running or starting in {running}:")
+
+
+def test_up_on_a_running_stack_changes_nothing(running: Path) -> None:
+    before = stack.status(running)
+    assert stack.up(running) == before
+
+
+def test_a_killed_service_is_started_again_on_its_port(running: Path) -> None:
+    before = stack.status(running)
+    after = kill_and_wait(running, "capacity")
+    assert after.services["capacity"].admin_url == before.services["capacity"].admin_url
+
+
+def test_a_killed_postgres_comes_back_with_its_port_and_data(running: Path) -> None:
+    url = postgres.role_url(stack.status(running).servers.postgres.url or "", "enrollment")
+    query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
+    after = kill_and_wait(running, "postgres")
+    assert postgres.role_url(after.servers.postgres.url or "", "enrollment") == url
+    assert "42" in query(url, "SELECT answer FROM kept")
+
+
+def test_a_killed_kafka_comes_back_with_its_port_and_data(running: Path) -> None:
+    url = stack.status(running).servers.kafka.url or ""
+    servers: dict[str, str | int | float | bool] = {"bootstrap.servers": url, "log_level": 0}
+    admin = AdminClient(servers)
+    admin.create_topics([NewTopic("kept", 1)])["kept"].result(timeout=10)
+    producer = Producer(servers)
+    producer.produce("kept", b"message")
+    assert producer.flush(10) == 0
+    assert kill_and_wait(running, "kafka").servers.kafka.url == url
+    consumer = Consumer({**servers, "group.id": "test"})
+    assert consumer.get_watermark_offsets(TopicPartition("kept", 0), timeout=10) == (0, 1)
+    consumer.close()
+
+
+def test_restart_returns_when_another_process_is_ready(running: Path) -> None:
+    before = stack.status(running)
+    for name in ("postgres", "enrollment"):
+        after = stack.restart(running, name)
+        assert pid_of(after, name) != pid_of(before, name)
+
+
+def test_a_process_that_was_stopped_stays_down_until_it_is_started(running: Path) -> None:
+    stack.stop_one(running, "capacity")
+    wait_until(lambda: stack.status(running).services["capacity"].state is ProcessState.STOPPED)
+    assert not stack.status(running).is_up
+    assert stack.start_one(running, "capacity").services["capacity"].pid is not None
+
+
+def test_up_starts_what_was_stopped(running: Path) -> None:
+    stack.stop_one(running, "capacity")
+    assert stack.up(running).is_up
+
+
+def test_when_the_supervisor_is_killed_its_children_die_and_up_brings_all_back(
+    running: Path,
+) -> None:
+    before, known = stack.status(running), state.load(running)
+    children = [record.identity for record in (known.servers | known.services).values()]
+    assert known.supervisor is not None
+    os.kill(known.supervisor.pid, signal.SIGKILL)
+    wait_until(lambda: not any(processes.is_alive(child) for child in children))
+    assert stack.status(running).states()["kafka"] is ProcessState.STOPPED
+    after = stack.up(running, plan=plan_of("enrollment", "capacity"))
+    assert after.servers.kafka.url == before.servers.kafka.url
+    url = postgres.role_url(after.servers.postgres.url or "", "enrollment")
+    assert "42" in query(url, "SELECT answer FROM kept")

@@ -1,0 +1,91 @@
+"""Starting and stopping whole stacks on real servers."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local import postgres, postgres_home, processes, services, stack, state
+from deploy.local.errors import StackError
+from deploy.local.servers import VARIABLES, local_servers
+from deploy.local.tests.conftest import plan_of
+
+
+def identities(state_dir: Path) -> list[processes.Identity]:
+    known = state.load(state_dir)
+    records = (known.servers | known.services).values()
+    return [record.identity for record in records if record.identity is not None]
+
+
+def test_down_stops_services_before_servers_and_leaves_no_process(state_dir: Path) -> None:
+    stack.up(state_dir, plan=plan_of("capacity"))
+    started = identities(state_dir)
+    stack.down(state_dir)
+    assert len(started) == 3
+    assert not any(processes.is_alive(identity) for identity in started)
+    log = state.log_file(state_dir, "supervisor").read_text()
+    stopped = [log.rindex(f"{name}: stopped") for name in ("capacity", "kafka")]
+    assert stopped == sorted(stopped)
+
+
+def test_wipe_forgets_the_data_and_leaves_the_files_of_others(state_dir: Path) -> None:
+    (state_dir / "notes").touch()
+    stack.up(state_dir, plan=plan_of())
+    stack.down(state_dir, wipe=True)
+    assert {path.name for path in state_dir.iterdir()} == {"notes", "lock"}
+    assert not postgres_home._public_home(state_dir).exists()
+
+
+def test_a_service_that_cannot_start_is_named_with_the_end_of_its_log(state_dir: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no seat for me')"]
+    with pytest.raises(StackError) as caught:
+        stack.up(state_dir, plan=plan_of("student", command=command))
+    assert "student keeps ending at its start" in str(caught.value)
+    assert str(state.log_file(state_dir, "student")) in str(caught.value)
+    assert "no seat for me" in str(caught.value)
+    assert not any(processes.is_alive(identity) for identity in identities(state_dir))
+
+
+def test_servers_that_the_environment_names_are_used_instead(
+    state_dir: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with local_servers(tmp_path_factory.mktemp("servers")) as others:
+        monkeypatch.setenv(VARIABLES["kafka"], others.kafka_url)
+        monkeypatch.setenv(VARIABLES["postgres"], others.postgres_url)
+        status = stack.up(state_dir, plan=plan_of("capacity"))
+        assert (status.servers.kafka.pid, status.servers.postgres.pid) == (None, None)
+        assert status.servers.kafka.url == others.kafka_url
+        assert postgres.answers(postgres.role_url(others.postgres_url, "capacity"))
+        with pytest.raises(StackError, match="kafka is not ours to stop"):
+            stack.restart(state_dir, "kafka")
+        stack.down(state_dir)
+        assert postgres.answers(others.postgres_url)
+
+
+def test_servers_for_a_test_refuse_a_directory_in_use_and_forget_their_data(
+    tmp_path: Path,
+) -> None:
+    with local_servers(tmp_path) as servers:
+        with pytest.raises(StackError, match="already running"), local_servers(tmp_path):
+            pass
+        assert postgres.answers(servers.postgres_url)
+    assert not postgres.answers(servers.postgres_url)
+    assert not (tmp_path / "kafka").exists()
+
+
+def test_down_without_a_stack_does_nothing(tmp_path: Path) -> None:
+    stack.down(tmp_path / "none", wipe=True)
+    assert not (tmp_path / "none").exists()
+    assert not stack.status(tmp_path / "none").is_up
+
+
+def test_instances_of_a_service_are_numbered_from_the_second() -> None:
+    plans = services.plan_services(2)
+    assert [plan.name for plan in plans[:3]] == ["enrollment", "enrollment-2", "student"]
+    assert [plan.instance for plan in plans[:2]] == ["enrollment-1", "enrollment-2"]
+    assert services.count_instances(plans) == 2
+
+
+def test_a_role_connects_with_the_password_of_the_administrator() -> None:
+    url = postgres.role_url("postgresql://admin:secret@db:5432/postgres?sslmode=require", "student")
+    assert url == "postgresql://student:secret@db:5432/student?sslmode=require"
