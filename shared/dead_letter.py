@@ -2,19 +2,40 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
 from shared import audit_trail
-from shared.codec import decode
+from shared.choreography import ENROLLMENT_EVENTS
+from shared.codec import decode, encode_body
 from shared.database import Transaction
 from shared.errors import DeadLetterError
+from shared.events import EnrollmentRequested, MalformedRequest
 from shared.identifiers import EnrollmentId
 from shared.message import Arrival, Message, Unreadable
 from shared.reaction import Context, Folded, Holding, Parked, Reactions, State, Unit, describe_error
 
 LIST_MAX: Final = 1000
+
+
+class Outcome(StrEnum):
+    """What an operator lets become of the enrollment, where no deadline would end it."""
+
+    REJECTED = "rejected"  # of a request: it is stored, and said to be, rejected
+    STANDS = "stands"  # of a cancel: the enrollment stays as it is
+
+
+UNREADABLE: Final = "unreadable"
+
+# Without an outcome these would leave somebody waiting for ever.
+OUTCOME_NEEDED: Final = {
+    "EnrollmentRequested": Outcome.REJECTED,
+    "MalformedRequest": Outcome.REJECTED,
+    "EnrollmentCancellationRequested": Outcome.STANDS,
+}
 
 # The deadline ends an enrollment whose event is given up, and the compensations follow.
 DISCARDABLE: Final = frozenset(
@@ -86,10 +107,31 @@ async def park(transaction: Transaction, parked: Sequence[Parked], now: datetime
         )
 
 
-async def read(transaction: Transaction, *, limit: int = LIST_MAX) -> list[DeadLetter]:
-    """List what is parked, oldest first."""
-    rows = await transaction.fetch("SELECT * FROM dead_letter ORDER BY id LIMIT $1", limit)
+async def read(
+    transaction: Transaction, enrollment_id: EnrollmentId | None = None, *, limit: int = LIST_MAX
+) -> list[DeadLetter]:
+    """List what is parked, of one enrollment or of all, oldest first."""
+    rows = await transaction.fetch(
+        """
+        SELECT * FROM dead_letter WHERE $1::uuid IS NULL OR enrollment_id = $1
+        ORDER BY id LIMIT $2
+        """,
+        enrollment_id,
+        limit,
+    )
     return [_letter(dict(row)) for row in rows]
+
+
+async def find(transaction: Transaction, letter_id: int) -> DeadLetter:
+    """Read one dead letter, without a lock."""
+    rows = await transaction.fetch("SELECT * FROM dead_letter WHERE id = $1", letter_id)
+    if not rows:
+        raise _unknown(letter_id)
+    return _letter(dict(rows[0]))
+
+
+def _unknown(letter_id: int) -> DeadLetterError:
+    return DeadLetterError(f"there is no dead letter {letter_id}: list them to see which are")
 
 
 async def queue_of(transaction: Transaction, letter_id: int) -> list[DeadLetter]:
@@ -104,7 +146,7 @@ async def queue_of(transaction: Transaction, letter_id: int) -> list[DeadLetter]
         letter_id,
     )
     if not rows:
-        raise DeadLetterError(f"there is no dead letter {letter_id}: list them to see which are")
+        raise _unknown(letter_id)
     return [_letter(dict(row)) for row in rows]
 
 
@@ -131,21 +173,31 @@ async def replay(
     """
     letters = await queue_of(transaction, letter_id)
     arrivals = [_readable(letter, reactions) for letter in letters]
-    state = await unit.load([arrival.event for arrival in arrivals])
+    folded = await _decide(unit, list(zip(letters, arrivals, strict=True)), reactions, now)
+    await _end(transaction, letters, "replay", operator=operator, now=now)
+    return folded
+
+
+async def _decide(
+    unit: Unit[State],
+    queue: Sequence[tuple[DeadLetter, Arrival]],
+    reactions: Reactions[State],
+    now: datetime,
+) -> Folded:
+    state = await unit.load([arrival.event for _, arrival in queue])
     folded = Folded()
-    for letter, arrival in zip(letters, arrivals, strict=True):
+    for letter, arrival in queue:
         try:
             context = Context(now, arrival.traceparent)
             emitted = reactions[type(arrival.event)](state, arrival.event, context)
         except Exception as error:
             raise DeadLetterError(
                 f"dead letter {letter.id} fails again ({describe_error(error)}): nothing was "
-                "replayed; mend the cause first"
+                "changed; mend the cause first"
             ) from error
         folded.emitted.extend(emitted)
     await unit.save(state)
     await unit.emit(folded.emitted, now)
-    await _end(transaction, letters, "replay", operator=operator, now=now)
     return folded
 
 
@@ -163,22 +215,67 @@ def _readable(letter: DeadLetter, reactions: Reactions[State]) -> Arrival:
 
 
 async def discard(
-    transaction: Transaction, letter_id: int, *, operator: str, now: datetime
-) -> DeadLetter:
+    transaction: Transaction,
+    unit: Unit[State],
+    letter_id: int,
+    reactions: Reactions[State],
+    *,
+    outcome: Outcome | None,
+    operator: str,
+    now: datetime,
+) -> Folded:
     """Give a dead letter up for good, where the rules allow it; the first of its queue only."""
     first, *behind = await queue_of(transaction, letter_id)
     if first.id != letter_id:
         raise DeadLetterError(
             f"dead letter {first.id} comes before {letter_id}: replay or discard it first"
         )
-    if first.event_type is not None and first.event_type not in DISCARDABLE:
-        raise DeadLetterError(
-            f"an {first.event_type} must not be discarded, or what it ends would stay for ever: "
-            f"mend the cause and replay dead letter {letter_id}"
-        )
-    detail = f"{len(behind)} wait behind it"
+    _may_discard(first, outcome)
+    folded = Folded()
+    if outcome is Outcome.REJECTED:
+        arrival = _as_rejected(_readable(first, reactions))
+        folded = await _decide(unit, [(first, arrival)], reactions, now)
+    detail = f"outcome {outcome}, {len(behind)} wait behind it"
     await _end(transaction, [first], "discard", operator=operator, now=now, detail=detail)
-    return first
+    return folded
+
+
+def _may_discard(letter: DeadLetter, outcome: Outcome | None) -> None:
+    what = _type_of(letter)
+    needed = OUTCOME_NEEDED.get(what)
+    if not needed and what not in DISCARDABLE and what != UNREADABLE:
+        raise DeadLetterError(
+            f"an {what} must not be discarded, or what it ends would stay for ever: "
+            f"mend the cause and replay dead letter {letter.id}"
+        )
+    if outcome is not needed:
+        how = f"only with the outcome `{needed}`" if needed else "without an outcome"
+        raise DeadLetterError(f"dead letter {letter.id} ({what}) is discarded {how}")
+
+
+def _type_of(letter: DeadLetter) -> str:
+    """Name the event; of our own events, an unreadable one has its name in a header still."""
+    if letter.event_type is not None:
+        return letter.event_type
+    said = dict(letter.message.headers).get("ce_type", b"").decode(errors="replace")
+    known = {event.__name__ for event in ENROLLMENT_EVENTS.events}
+    is_ours = letter.message.topic == ENROLLMENT_EVENTS.name
+    return said if is_ours and said in known else UNREADABLE
+
+
+def _as_rejected(arrival: Arrival) -> Arrival:
+    """Put a refusal in place of a request; it keeps its hash, so that a repeat is a duplicate."""
+    event = arrival.event
+    if isinstance(event, EnrollmentRequested):
+        event = MalformedRequest(
+            enrollment_id=event.enrollment_id,
+            student_id=event.student_id,
+            term=event.term,
+            sections=event.sections,
+            problems=("The request could not be handled; please ask again.",),
+            body_sha256=sha256(encode_body(event)).digest(),
+        )
+    return replace(arrival, event=event)
 
 
 async def _end(
@@ -192,7 +289,7 @@ async def _end(
 ) -> None:
     for letter in letters:
         await transaction.execute("DELETE FROM dead_letter WHERE id = $1", letter.id)
-        message, what = letter.message, letter.event_type or "unreadable"
+        message, what = letter.message, letter.event_type or UNREADABLE
         await audit_trail.record(
             transaction,
             operator=operator,
