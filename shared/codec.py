@@ -60,9 +60,9 @@ def encode_headers(
     subject: str,
     occurred_at: datetime,
     traceparent: str | None,
-) -> list[tuple[str, bytes]]:
+) -> list[tuple[str, str | bytes | None]]:
     """Make the headers of binary mode; `traceparent` goes out exactly as it is stored."""
-    headers = [
+    headers: list[tuple[str, str | bytes | None]] = [
         ("ce_specversion", b"1.0"),
         ("ce_id", str(event_id).encode()),
         ("ce_type", event_type.encode()),
@@ -231,7 +231,7 @@ def _tombstone(message: Message) -> Event:
         raise _UnreadableError(Unreadability.BAD_CONTENT, "; ".join(describe(error))) from None
 
 
-def raw_headers(headers: list[tuple[str, bytes]] | None) -> Headers:
+def raw_headers(headers: Any) -> Headers:
     """Take over a client's headers; one without a value reads as empty."""
     return tuple((name, value or b"") for name, value in headers or ())
 

@@ -9,13 +9,17 @@ class StaleBatchError(EnrollmentSystemError):
     """Another process has moved the offsets of this batch: drop it and read them again."""
 
 
-class OffsetOutOfRangeError(EnrollmentSystemError):
-    """The next offset is no longer, or not yet, in the log: an operator must decide."""
-
-
 class DeadLetterError(EnrollmentSystemError):
     """An operator asked for something that the rules of dead letters forbid."""
 
 
 class LeaseLostError(EnrollmentSystemError):
     """Another relay holds the lease of this outbox: stop publishing and ask for it again."""
+
+
+class NotDeliveredError(EnrollmentSystemError):
+    """Kafka has not acknowledged everything yet: wait on, do not send again."""
+
+
+class DeliveryFailedError(EnrollmentSystemError):
+    """Kafka will never acknowledge some of it: start again from the outbox with a new producer."""

@@ -26,6 +26,14 @@ class Message:
         return PartitionKey(self.topic, self.partition)
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How far a batch moves one partition: from the offset it expects to the next one to read."""
+
+    expected: int
+    next: int
+
+
 class Unreadability(StrEnum):
     """Why a message cannot be tied to an event, and so becomes a dead letter that holds nothing."""
 

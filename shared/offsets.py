@@ -1,19 +1,11 @@
 """Offsets in the service's own database, moved in the transaction of the batch they belong to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from shared.database import Transaction
 from shared.errors import StaleBatchError
 from shared.identifiers import PartitionKey
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """How far a batch moves one partition: from the offset it expects to the next one to read."""
-
-    expected: int
-    next: int
+from shared.message import Move
 
 
 async def advance(transaction: Transaction, moves: Mapping[PartitionKey, Move]) -> None:

@@ -8,8 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from shared.events import Event
 from shared.identifiers import EnrollmentId, EventId, PartitionKey
-from shared.message import Arrival, Emitted, Message, Unreadable
-from shared.offsets import Move
+from shared.message import Arrival, Emitted, Message, Move, Unreadable
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")

@@ -25,7 +25,7 @@ from shared.events import (
     Reason,
     Stage,
 )
-from shared.identifiers import EnrollmentId
+from shared.identifiers import EnrollmentId, StudentId
 from shared.reaction import Rows
 
 METADATA: Final = MetaData()
@@ -79,7 +79,7 @@ async def load(transaction: Transaction, events: Sequence[Event], policy: Deadli
 
 
 async def _make_rows(
-    transaction: Transaction, students: dict[EnrollmentId, str]
+    transaction: Transaction, students: dict[EnrollmentId, StudentId]
 ) -> set[EnrollmentId]:
     ids = sorted(students)
     rows = await transaction.fetch(
@@ -209,7 +209,7 @@ async def count_pending(transaction: Transaction, limit: int) -> int:
     rows = await transaction.fetch(
         """
         SELECT count(*) AS pending
-        FROM (SELECT FROM enrollment WHERE state = 'pending' LIMIT $1) AS some
+        FROM (SELECT FROM enrollment WHERE state = 'pending' LIMIT $1) AS pending_ones
         """,
         limit,
     )

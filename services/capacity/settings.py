@@ -1,0 +1,7 @@
+"""What the capacity service reads from its environment."""
+
+from shared.settings import ServiceSettings
+
+
+class CapacitySettings(ServiceSettings):
+    """The settings of every service: this one needs no more."""

@@ -1,0 +1,26 @@
+"""Wires the capacity service: the only place where its parts meet."""
+
+from pathlib import Path
+
+from services.capacity import store
+from services.capacity.handlers import REACTIONS
+from services.capacity.model import State
+from services.capacity.settings import CapacitySettings
+from shared.choreography import Service
+from shared.process import Parts, Process
+
+
+def parts(_settings: CapacitySettings) -> Parts[State]:
+    """Name what makes this service itself."""
+    return Parts(
+        service=Service.CAPACITY,
+        versions=Path(__file__).parent / "migrations",
+        reactions=REACTIONS,
+        load=store.load,
+        save=store.save,
+    )
+
+
+def build(settings: CapacitySettings) -> Process[State]:
+    """Build the process; nothing connects before it runs."""
+    return Process(parts(settings), settings)

@@ -1,0 +1,29 @@
+"""What the enrollment service reads from its environment."""
+
+from pydantic import Field
+
+from services.enrollment.model import DeadlinePolicy
+from shared.settings import ServiceSettings
+
+
+class EnrollmentSettings(ServiceSettings):
+    """The settings of every service, and those of deadlines and of the intake."""
+
+    deadline_default_seconds: float = Field(
+        default=30, gt=0, description="a request's deadline where it names none"
+    )
+    deadline_maximum_seconds: float = Field(
+        default=30, gt=0, description="the longest deadline that a request may ask for"
+    )
+    deadline_check_seconds: float = Field(default=0.2, gt=0, le=10)
+    pending_max: int = Field(
+        default=2000, ge=1, description="reads no more requests while more are pending"
+    )
+    early_cancel_days: int = Field(
+        default=21, ge=7, description="how long a cancel waits for its request"
+    )
+
+    @property
+    def policy(self) -> DeadlinePolicy:
+        """Give the deadlines as the rules read them."""
+        return DeadlinePolicy(self.deadline_default_seconds, self.deadline_maximum_seconds)

@@ -1,0 +1,26 @@
+"""Wires the student service: the only place where its parts meet."""
+
+from pathlib import Path
+
+from services.student import store
+from services.student.handlers import REACTIONS
+from services.student.model import State
+from services.student.settings import StudentSettings
+from shared.choreography import Service
+from shared.process import Parts, Process
+
+
+def parts(_settings: StudentSettings) -> Parts[State]:
+    """Name what makes this service itself."""
+    return Parts(
+        service=Service.STUDENT,
+        versions=Path(__file__).parent / "migrations",
+        reactions=REACTIONS,
+        load=store.load,
+        save=store.save,
+    )
+
+
+def build(settings: StudentSettings) -> Process[State]:
+    """Build the process; nothing connects before it runs."""
+    return Process(parts(settings), settings)

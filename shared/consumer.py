@@ -1,0 +1,330 @@
+"""Reads the topics on a thread of its own, in batches, from the offsets that the database has."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as ClientMessage
+
+from shared.codec import raw_headers
+from shared.errors import StaleBatchError
+from shared.identifiers import PartitionKey
+from shared.message import Message, Move
+
+LOGGER: Final = logging.getLogger(__name__)
+POLL_SECONDS: Final = 0.1
+PATIENCE_SECONDS: Final = 0.2  # then the partitions are paused, and membership kept by polling
+REVOKE_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 1.0
+GATHER_SECONDS_PER_MESSAGE: Final = 0.00002
+READ_AHEAD_MESSAGES: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBatch:
+    """Messages as read, in offset order within each partition, and how far they move it."""
+
+    messages: Sequence[Message]
+    moves: dict[PartitionKey, Move]
+
+
+class Run(Protocol):
+    """A batch at work on the event loop."""
+
+    done: "futures.Future[None]"
+
+    def cancel(self) -> None:
+        """Ask for a rollback, from any thread; `done` tells when it is over."""
+
+
+class Desk(Protocol):
+    """What the consumer needs of the process around it; called from the consumer's thread."""
+
+    def start(self, batch: ReadBatch) -> Run:
+        """Begin to handle a batch."""
+
+    def read_offsets(self) -> dict[PartitionKey, int]:
+        """Read the database's offsets; raises while the database does not answer."""
+
+    def closed_topics(self) -> frozenset[str]:
+        """Name the topics that must not be read at the moment."""
+
+
+def consumer_settings(
+    bootstrap_servers: str, group: str, instance: str, session_timeout_seconds: float
+) -> dict[str, Any]:
+    """Give the settings of a static, cooperative member whose offsets are kept elsewhere."""
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": group,
+        "group.instance.id": f"{group}-{instance}",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": int(session_timeout_seconds * 1000),
+        "heartbeat.interval.ms": 1000,
+        "enable.auto.commit": True,
+        "auto.commit.interval.ms": 400,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+        "queued.min.messages": READ_AHEAD_MESSAGES,
+        "fetch.wait.max.ms": 100,
+        "reconnect.backoff.max.ms": 1000,
+        "log_level": 2,
+    }
+
+
+class BatchConsumer(threading.Thread):
+    """One member of the group; hands over one batch at a time and waits for its commit.
+
+    A partition that is revoked takes its running batch, and all that was read ahead, with it.
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        topics: Sequence[str],
+        desk: Desk,
+        *,
+        batch_size_max: int,
+        gather_seconds_max: float,
+    ) -> None:
+        super().__init__(name="consumer", daemon=True)
+        self._settings = settings
+        self._topics = list(topics)
+        self._desk = desk
+        self._batch_size_max = batch_size_max
+        self._gather_seconds_max = gather_seconds_max
+        self._stopping = threading.Event()
+        self._positions: dict[PartitionKey, int | None] = {}  # None: not placed yet
+        self._ends: dict[PartitionKey, int] = {}
+        self._paused: frozenset[PartitionKey] = frozenset()
+        self._out_of_range: set[PartitionKey] = set()
+        self._ahead: list[ClientMessage] = []
+        self._run: Run | None = None
+        self._moves: dict[PartitionKey, Move] = {}  # of the running batch
+        self._last_size = 0
+        self._probe_at_seconds = 0.0
+        self.has_joined = False
+        self.failure: BaseException | None = None
+
+    def stop(self) -> None:
+        """Ask the thread to end after the running batch; then `join` it."""
+        self._stopping.set()
+
+    def out_of_range(self) -> list[PartitionKey]:
+        """Name the partitions that wait for an operator, their next offset not being in the log."""
+        return sorted(self._out_of_range)
+
+    def lag(self) -> dict[PartitionKey, int]:
+        """Count, for each partition of this member, what is in the log and not yet committed."""
+        return {
+            key: max(0, self._ends.get(key, position) - position)
+            for key, position in list(self._positions.items())
+            if position is not None
+        }
+
+    def run(self) -> None:
+        """Read until stopped; an error here ends the thread and is kept in `failure`."""
+        try:
+            self._consumer = Consumer(self._settings, logger=LOGGER)
+            self._consumer.subscribe(
+                self._topics,
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_revoke,
+            )
+            while not self._stopping.is_set():
+                self._step()
+        except Exception as error:
+            LOGGER.exception("the consumer has failed")
+            self.failure = error
+        finally:
+            self._consumer.close()
+
+    def _step(self) -> None:
+        self._place()
+        self._apply_pauses(self._desk.closed_topics())
+        batch = self._read()
+        if batch.moves and self._handle(batch):
+            self._committed(batch.moves)
+
+    def _read(self) -> ReadBatch:
+        """Wait for a first message, then gather for a moment that follows the load."""
+        first = None if self._ahead else self._consumer.poll(POLL_SECONDS)
+        if first is not None:
+            self._ahead.append(first)
+            gather_seconds = min(
+                self._gather_seconds_max, self._last_size * GATHER_SECONDS_PER_MESSAGE
+            )
+            self._ahead += self._consumer.consume(self._batch_size_max - 1, gather_seconds)
+        taken, self._ahead = self._ahead, []
+        batch = self._batch(taken)
+        self._last_size = len(batch.messages)
+        return batch
+
+    def _batch(self, taken: Iterable[ClientMessage]) -> ReadBatch:
+        messages: list[Message] = []
+        moves: dict[PartitionKey, Move] = {}
+        for one in taken:
+            key = PartitionKey(one.topic() or "", one.partition() or 0)
+            position = moves[key].next if key in moves else self._positions.get(key)
+            error = one.error()
+            if error is not None:
+                self._on_error(key, error, one.offset(), position, moves)
+                continue
+            offset = one.offset()
+            assert offset is not None
+            if position is None or offset < position:
+                continue  # of a partition that was revoked or placed anew meanwhile
+            messages.append(_message(one, key, offset))
+            expected = moves[key].expected if key in moves else position
+            moves[key] = Move(expected, offset + 1)
+        return ReadBatch(messages, moves)
+
+    def _on_error(
+        self,
+        key: PartitionKey,
+        error: KafkaError,
+        offset: int | None,
+        position: int | None,
+        moves: dict[PartitionKey, Move],
+    ) -> None:
+        """A partition's end may lie behind offsets that hold no message: move over them."""
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's own name
+            if offset is not None and position is not None and offset > position:
+                expected = moves[key].expected if key in moves else position
+                moves[key] = Move(expected, offset)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+            LOGGER.error("%s/%s: next offset %s is not in the log", *key, position)
+            self._out_of_range.add(key)
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            LOGGER.warning("consumer: %s", error)
+
+    def _handle(self, batch: ReadBatch) -> bool:
+        """Have a batch committed; False where it was dropped and must be read again."""
+        self._moves = batch.moves
+        self._run = run = self._desk.start(batch)
+        try:
+            while not futures.wait([run.done], PATIENCE_SECONDS).done:
+                self._keep_membership(run)
+            run.done.result()
+        except (StaleBatchError, futures.CancelledError) as error:
+            LOGGER.warning("batch dropped, to be read again: %r", error)
+            self._displace(batch.moves)
+            return False
+        else:
+            return True
+        finally:
+            self._run = None
+
+    def _keep_membership(self, run: Run) -> None:
+        """Poll while a batch takes long, without reading further."""
+        if self._stopping.is_set():
+            run.cancel()
+        self._apply_pauses(frozenset(self._topics))
+        message = self._consumer.poll(0)
+        if message is not None:
+            self._ahead.append(message)
+
+    def _committed(self, moves: dict[PartitionKey, Move]) -> None:
+        """Note how far the database is; the group's own offsets follow, for lag and for tools."""
+        kept = {key: move for key, move in moves.items() if key in self._positions}
+        for key, move in kept.items():
+            self._positions[key] = move.next
+            _, self._ends[key] = self._consumer.get_watermark_offsets(
+                TopicPartition(*key), cached=True
+            )
+        try:
+            self._consumer.store_offsets(
+                offsets=[TopicPartition(*key, move.next) for key, move in kept.items()]
+            )
+        except KafkaException as error:
+            LOGGER.info("offsets not stored, the partition has gone: %s", error)
+
+    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.has_joined = True
+        keys = [PartitionKey(p.topic, p.partition) for p in partitions]
+        self._positions |= dict.fromkeys(keys)
+        self._consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
+        self._probe_at_seconds = 0.0
+        self._place()
+
+    def _displace(self, keys: Iterable[PartitionKey]) -> None:
+        """Forget where these partitions are read: the database will say."""
+        gone = set(keys) & self._positions.keys()
+        self._positions |= dict.fromkeys(gone)
+        self._ahead = [m for m in self._ahead if _key(m) not in gone]
+        self._probe_at_seconds = 0.0
+
+    def _place(self) -> None:
+        """Start reading, where the database says, the partitions that have no place yet.
+
+        Until then whatever they bring is dropped.
+        """
+        keys = [key for key, position in self._positions.items() if position is None]
+        if not keys or time.monotonic() < self._probe_at_seconds:
+            return
+        try:
+            offsets = self._desk.read_offsets()
+        except Exception as error:  # noqa: BLE001  whatever it is, there is no place without it
+            LOGGER.warning("partitions wait for the database: %r", error)
+            self._probe_at_seconds = time.monotonic() + PROBE_SECONDS
+            return
+        self._consumer.incremental_unassign([TopicPartition(*key) for key in keys])
+        self._consumer.incremental_assign(
+            [TopicPartition(*key, offsets.get(key, OFFSET_BEGINNING)) for key in keys]
+        )
+        self._paused -= frozenset(keys)
+        self._out_of_range -= set(keys)
+        for key in keys:
+            self._positions[key] = offsets.get(key, 0)
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Roll back, and forget all that was read, before anybody reads these again."""
+        gone = {PartitionKey(p.topic, p.partition) for p in partitions}
+        if self._run is not None and gone & self._moves.keys():
+            self._run.cancel()
+            if not futures.wait([self._run.done], REVOKE_SECONDS).done:
+                LOGGER.warning("rollback takes long; the database's offsets fence the batch off")
+        for key in gone:
+            self._positions.pop(key, None)
+            self._ends.pop(key, None)
+        self._ahead = [m for m in self._ahead if _key(m) not in gone]
+        self._paused -= frozenset(gone)
+        self._out_of_range -= gone
+        self._consumer.incremental_unassign(partitions)
+
+    def _apply_pauses(self, closed_topics: frozenset[str]) -> None:
+        wanted = frozenset(key for key in self._positions if key.topic in closed_topics)
+        stop, go = wanted - self._paused, self._paused - wanted
+        if stop:
+            self._consumer.pause([TopicPartition(*key) for key in stop])
+        if go:
+            self._consumer.resume([TopicPartition(*key) for key in go])
+        self._paused = (self._paused | stop) - go
+
+
+def _key(message: ClientMessage) -> PartitionKey:
+    return PartitionKey(message.topic() or "", message.partition() or 0)
+
+
+def _message(one: ClientMessage, key: PartitionKey, offset: int) -> Message:
+    return Message(
+        key.topic,
+        key.partition,
+        offset,
+        _bytes(one.key()),
+        _bytes(one.value()),
+        raw_headers(one.headers()),
+    )
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

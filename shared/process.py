@@ -1,0 +1,288 @@
+"""Builds a service's process from its parts: the one place where the machinery is wired."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import uvloop
+from pydantic import ValidationError
+
+from shared import catalogs, inbox, offsets
+from shared.admin import AdminServer
+from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker
+from shared.choreography import Service, subscriptions
+from shared.clock import Clock, system_clock
+from shared.codec import describe
+from shared.consumer import BatchConsumer, consumer_settings
+from shared.database import Database, migrate
+from shared.gates import Gates
+from shared.identifiers import NewEventId, PartitionKey, new_event_id
+from shared.instruments import Instruments
+from shared.producer import BatchProducer
+from shared.reaction import OpenUnit, Reactions, State
+from shared.relay import Relay
+from shared.retry import is_database_outage, is_transient_database_error
+from shared.settings import ServiceSettings
+from shared.streams import (
+    ConsumerService,
+    EventLoopDesk,
+    StreamApp,
+    TaskService,
+    add_timer,
+    new_app,
+)
+from shared.unit import Load, Save, units
+from shared.worker import Worker
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+LOGGER: Final = logging.getLogger(__name__)
+PROBE_SECONDS: Final = 1.0
+TRANSACTION_SECONDS: Final = 35.0  # longer than the database's own limits
+FLUSH_SECONDS: Final = 2.0
+MAINTENANCE_SECONDS: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a service's own timers may use."""
+
+    database: Database
+    gates: Gates
+    relay: Relay
+    clock: Clock
+    new_event_id: NewEventId
+    instruments: Instruments
+
+
+@dataclass(frozen=True)
+class Timer:
+    """Something that a service does every so often; an outage of the database only delays it."""
+
+    name: str
+    interval_seconds: float
+    tick: Callable[[Resources], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Parts(Generic[State]):
+    """What makes a service that service."""
+
+    service: Service
+    versions: Path
+    reactions: Reactions[State]
+    load: Load[State]
+    save: Save[State]
+    timers: Sequence[Timer] = field(default=())
+
+
+class Process(Generic[State]):
+    """A service's process, built and not started."""
+
+    def __init__(self, parts: Parts[State], settings: ServiceSettings) -> None:
+        self._parts = parts
+        self._settings = settings
+        self._topics = subscriptions(parts.service)
+        self.gates = Gates()
+        self.instruments = Instruments(parts.service, settings.instance)
+        self.database = Database(
+            settings.database_url, application_name=f"{parts.service}-{settings.instance}"
+        )
+        self._database_breaker = self._breaker("database")
+        self._kafka_breaker = self._breaker("kafka")
+        self._relay = Relay(
+            self.database,
+            lambda: BatchProducer(settings.kafka_bootstrap_servers, f"/services/{parts.service}"),
+            kafka_breaker=self._kafka_breaker,
+            batch_size_max=settings.relay_batch_size_max,
+            on_published=self.instruments.count_published,
+        )
+        self._resources = Resources(
+            self.database, self.gates, self._relay, system_clock, new_event_id, self.instruments
+        )
+        self.app = self._build_app()
+
+    def _breaker(self, name: str) -> Breaker:
+        """Consumers, relays and timers probe every second, whatever HTTP calls do."""
+        is_database = name == "database"
+        policy = DATABASE_POLICY if is_database else KAFKA_POLICY
+        return Breaker(
+            name,
+            policy.probing_every(PROBE_SECONDS),
+            timeout_seconds=TRANSACTION_SECONDS if is_database else FLUSH_SECONDS,
+            is_failure=is_database_outage if is_database else lambda _error: True,
+            on_change=self.instruments.breaker_changed,
+        )
+
+    def _build_app(self) -> StreamApp:
+        parts, settings = self._parts, self._settings
+        open_unit: OpenUnit[State] = units(self.database, parts.load, parts.save, new_event_id)
+        worker = Worker(
+            open_unit,
+            parts.reactions,
+            system_clock,
+            database_breaker=self._database_breaker,
+            on_handled=self._on_handled,
+        )
+        app, channel = new_app(f"{parts.service}-{settings.instance}", worker.handle)
+        self._consumer = ConsumerService(lambda: self._new_consumer(channel))
+        admin = AdminServer(
+            settings.admin_port,
+            checks=self._checks,
+            details=self._details,
+            metrics=self.instruments.exposition,
+        )
+        app.supervise(admin)
+        app.supervise(TaskService(self._relay.run))
+        app.supervise(self._consumer)
+        app.supervise(TaskService(self._read_catalogs_first))
+        for timer in (*parts.timers, *self._own_timers()):
+            add_timer(app, timer.name, timer.interval_seconds, self._guarded(timer))
+        catalogs.close_until_read(self.gates, self._topics)
+        return app
+
+    def _on_handled(self, handled: Any) -> None:
+        self.instruments.batch_handled(handled)
+        if handled.folded.emitted:
+            self._relay.wake()
+
+    def _new_consumer(self, channel: Any) -> BatchConsumer:
+        settings = self._settings
+        desk = EventLoopDesk(channel, asyncio.get_running_loop(), self._read_offsets, self.gates)
+        return BatchConsumer(
+            consumer_settings(
+                settings.kafka_bootstrap_servers,
+                self._parts.service,
+                settings.instance,
+                settings.session_timeout_seconds,
+            ),
+            [topic.name for topic in self._topics],
+            desk,
+            batch_size_max=settings.batch_size_max,
+            gather_seconds_max=settings.gather_seconds_max,
+        )
+
+    async def _read_offsets(self) -> dict[PartitionKey, int]:
+        async with self.database.transaction() as transaction:
+            return await offsets.read(transaction)
+
+    async def _read_catalogs_first(self) -> None:
+        await catalogs.open_when_read(
+            self.gates, self._topics, self._settings.kafka_bootstrap_servers, self._read_offsets
+        )
+
+    def _guarded(self, timer: Timer) -> Callable[[], Awaitable[None]]:
+        """An outage ends a tick, not the timer; any other error crashes the app, and is seen."""
+
+        async def tick() -> None:
+            try:
+                await timer.tick(self._resources)
+            except Exception as error:
+                if not is_transient_database_error(error):
+                    raise
+                LOGGER.warning("timer %s waits for the database: %r", timer.name, error)
+
+        return tick
+
+    def _own_timers(self) -> tuple[Timer, ...]:
+        return (
+            Timer("probe", PROBE_SECONDS, self._probe),
+            Timer("inbox-partitions", MAINTENANCE_SECONDS, renew_inbox),
+        )
+
+    async def _probe(self, resources: Resources) -> None:
+        """See whether the database answers, and how much waits there."""
+        try:
+            await resources.instruments.read_database(resources.database, resources.clock())
+        except Exception:
+            resources.instruments.database_is_up = False
+            raise
+        if self._consumer.consumer is not None:
+            resources.instruments.lag = self._consumer.consumer.lag()
+
+    def _checks(self) -> dict[str, bool]:
+        consumer = self._consumer.consumer
+        return {
+            "database": self.instruments.database_is_up,
+            "group_joined": consumer is not None and consumer.has_joined,
+            "catalogs_read": not self.gates.is_closed_for(catalogs.REASON),
+            "kafka": not self._kafka_breaker.is_open,
+        }
+
+    def _details(self) -> dict[str, Any]:
+        consumer = self._consumer.consumer
+        out_of_range = consumer.out_of_range() if consumer is not None else []
+        return {
+            "service": self._parts.service.value,
+            "instance": self._settings.instance,
+            "relays": self._relay.holds_lease,
+            "closed_topics": sorted(self.gates.closed_topics()),
+            "out_of_range": [f"{key.topic}/{key.partition}" for key in out_of_range],
+            "lag": {f"{k.topic}/{k.partition}": n for k, n in self.instruments.lag.items()},
+        }
+
+    async def prepare(self) -> None:
+        """Bring the schema up to date; waits for the database."""
+        while True:
+            try:
+                await migrate(self._settings.database_url, self._parts.versions)
+                await renew_inbox(self._resources)
+                break
+            except Exception as error:
+                if not is_transient_database_error(error):
+                    raise
+                LOGGER.warning("the schema waits for the database: %r", error)
+                await asyncio.sleep(PROBE_SECONDS)
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT; give the exit code, 1 where the app has crashed."""
+        await self.prepare()
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await self.app.start()
+        await _first_of(stopping.wait(), self.app.wait_until_stopped())
+        crash = self.app.crash_reason
+        if crash is not None:
+            LOGGER.error("crashed", exc_info=crash)
+        await self.app.stop()
+        await self.database.close()
+        return 0 if crash is None else 1
+
+
+async def renew_inbox(resources: Resources) -> None:
+    """Make the inbox's coming partitions and drop the old ones."""
+    async with resources.database.transaction() as transaction:
+        await inbox.renew_partitions(transaction, resources.clock())
+
+
+async def _first_of(*waits: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+def load_settings(settings_type: type[Settings]) -> Settings:
+    """Read the settings, and set logging up; a bad value ends the start with a sentence each."""
+    try:
+        settings = settings_type()
+    except ValidationError as error:
+        for problem in describe(error):
+            sys.stderr.write(f"setting {problem}\n")
+        sys.exit(2)
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    return settings
+
+
+def run_process(process: Process[State]) -> int:
+    """Run a process on uvloop; blocks until it ends, and gives its exit code."""
+    return uvloop.run(process.run())

@@ -1,0 +1,164 @@
+"""Moves the outbox to its topics, in order, at least once; one relay at work per database."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+from shared import outbox
+from shared.breaker import Breaker, BreakerOpen
+from shared.database import Database, Transaction
+from shared.errors import DeliveryFailedError, LeaseLostError, NotDeliveredError
+from shared.outbox import OutboxRow
+from shared.retry import is_transient_database_error
+
+LOGGER: Final = logging.getLogger(__name__)
+LEASE_LOCK: Final = 3_907_221
+POLL_SECONDS_MIN: Final = 0.005
+POLL_SECONDS_MAX: Final = 0.1
+PROBE_SECONDS: Final = 1.0
+
+
+class Publisher(Protocol):
+    """Where the relay publishes: the producer, or the simulator's log."""
+
+    def send(self, rows: Sequence[OutboxRow]) -> None:
+        """Hand rows over, in order."""
+
+    async def flush(self) -> None:
+        """Wait until all is acknowledged; raise NotDeliveredError or DeliveryFailedError."""
+
+    def abandon(self) -> None:
+        """Forget what is not delivered."""
+
+
+class Outbox(Protocol):
+    """The outbox as the holder of the lease sees it."""
+
+    async def oldest(self, limit: int) -> Sequence[OutboxRow]:
+        """Read the lowest visible rows."""
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Forget delivered rows, and commit."""
+
+
+class LeasedOutbox:
+    """Reads and deletes on the very connection that holds the lease: lose it, lose the right."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction  # in autocommit: each statement is one of its own
+
+    async def oldest(self, limit: int) -> Sequence[OutboxRow]:
+        """Read the lowest visible rows."""
+        return await outbox.oldest(self._transaction, limit)
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Forget delivered rows."""
+        await outbox.delete(self._transaction, ids)
+
+
+@asynccontextmanager
+async def lease(database: Database) -> AsyncIterator[Outbox]:
+    """Take the right to relay, or raise LeaseLostError while another process has it.
+
+    The lock belongs to the session: it goes with the process, or with its connection.
+    """
+    async with database.session() as (connection, driver):
+        if not await driver.fetchval("SELECT pg_try_advisory_lock($1)", LEASE_LOCK):
+            raise LeaseLostError("another process relays this outbox")
+        try:
+            yield LeasedOutbox(Transaction(connection, driver))
+        finally:
+            if not driver.is_closed():
+                await driver.fetchval("SELECT pg_advisory_unlock($1)", LEASE_LOCK)
+
+
+async def relay_once(
+    waiting: Outbox, publish: Callable[[Sequence[OutboxRow]], Awaitable[None]], limit: int
+) -> int:
+    """Publish the oldest rows and delete them once they are acknowledged; count them."""
+    rows = await waiting.oldest(limit)
+    if rows:
+        await publish(rows)
+        await waiting.delete([row.id for row in rows])
+    return len(rows)
+
+
+class Relay:
+    """Runs for ever: takes the lease, then publishes whatever waits, woken after each commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        new_publisher: Callable[[], Publisher],
+        *,
+        kafka_breaker: Breaker,
+        batch_size_max: int,
+        on_published: Callable[[int], None],
+    ) -> None:
+        self._database = database
+        self._new_publisher = new_publisher
+        self._breaker = kafka_breaker
+        self._batch_size_max = batch_size_max
+        self._on_published = on_published
+        self._wake = asyncio.Event()
+        self.holds_lease = False
+
+    def wake(self) -> None:
+        """Say that something was committed to the outbox."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Relay until cancelled; an outage of the database or of Kafka only delays."""
+        while True:
+            try:
+                async with lease(self._database) as waiting:
+                    await self._relay_with(waiting)
+            except LeaseLostError:
+                LOGGER.debug("another process relays; standing by")
+            except DeliveryFailedError as error:
+                LOGGER.warning("relay starts again from the outbox: %s", error)
+            except Exception as error:
+                if not is_transient_database_error(error):
+                    raise
+                LOGGER.warning("relay waits for the database: %r", error)
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def _relay_with(self, waiting: Outbox) -> None:
+        publisher = self._new_publisher()
+        self.holds_lease = True
+        pause_seconds = POLL_SECONDS_MIN
+        try:
+            while True:
+                self._wake.clear()
+                count = await relay_once(
+                    waiting, lambda rows: self._publish(publisher, rows), self._batch_size_max
+                )
+                if count:
+                    self._on_published(count)
+                    pause_seconds = POLL_SECONDS_MIN
+                    continue
+                await self._pause(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, POLL_SECONDS_MAX)
+        finally:
+            self.holds_lease = False
+            publisher.abandon()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return  # time to look: another process may have committed
+
+    async def _publish(self, publisher: Publisher, rows: Sequence[OutboxRow]) -> None:
+        """Send once, then wait as long as it takes: to send again could reorder."""
+        publisher.send(rows)
+        while True:
+            try:
+                return await self._breaker.call_async(publisher.flush)
+            except BreakerOpen as error:
+                await asyncio.sleep(error.retry_after_seconds)
+            except NotDeliveredError as error:
+                LOGGER.warning("relay waits for Kafka: %s", error)

@@ -1,0 +1,28 @@
+"""The settings that every service reads from its environment."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """What a service process needs to know; a bad value stops the start with a sentence."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    database_url: str = Field(description="PostgreSQL URL of this service's own database")
+    kafka_bootstrap_servers: str = Field(description="Kafka's bootstrap address")
+    admin_port: int = Field(
+        default=0, ge=0, le=65535, description="loopback port of /metrics and /health; 0: any"
+    )
+    instance: str = Field(
+        default="1", description="names this process slot; stable across restarts, unique"
+    )
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    batch_size_max: int = Field(default=500, ge=1, le=5000, description="events in a transaction")
+    gather_seconds_max: float = Field(
+        default=0.005, ge=0, le=1, description="the longest wait for a batch to grow"
+    )
+    relay_batch_size_max: int = Field(default=1000, ge=1, le=10_000)
+    session_timeout_seconds: float = Field(
+        default=10, ge=6, le=300, description="after this long without a sign a member has gone"
+    )

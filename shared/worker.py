@@ -1,0 +1,151 @@
+"""Handles batches one after the other: never skips one, never fails one for an outage."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic
+
+from shared.breaker import Breaker, BreakerOpen
+from shared.clock import Clock
+from shared.codec import decode, uses_inbox
+from shared.consumer import ReadBatch
+from shared.errors import StaleBatchError
+from shared.message import Arrival, Message, Unreadable
+from shared.reaction import (
+    Batch,
+    Folded,
+    OpenUnit,
+    Parked,
+    Reactions,
+    State,
+    describe_error,
+    react,
+)
+from shared.retry import Backoff, is_transient_database_error
+from shared.telemetry import continue_or_start
+
+LOGGER: Final = logging.getLogger(__name__)
+BACKOFF: Final = Backoff(initial_seconds=0.02, maximum_seconds=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What a committed batch came to."""
+
+    read: int
+    folded: Folded
+
+
+class Worker(Generic[State]):
+    """Decodes a batch and has its transaction committed, however long that takes."""
+
+    def __init__(
+        self,
+        open_unit: OpenUnit[State],
+        reactions: Reactions[State],
+        clock: Clock,
+        *,
+        database_breaker: Breaker,
+        on_handled: Callable[[Handled], None],
+    ) -> None:
+        self._open_unit = open_unit
+        self._reactions = reactions
+        self._clock = clock
+        self._breaker = database_breaker
+        self._on_handled = on_handled
+
+    async def handle(self, read: ReadBatch) -> None:
+        """Handle a batch; raises StaleBatchError where it must be read again.
+
+        Cancelling rolls it back. An error that repeats is narrowed down to the message that
+        brings it, which is parked.
+        """
+        batch = self._decode(read)
+        try:
+            folded = await self._commit(batch)
+        except StaleBatchError:
+            raise
+        except Exception:
+            LOGGER.exception("a batch of %d is refused: one by one", len(read.messages))
+            folded = await self._one_by_one(batch)
+        self._on_handled(Handled(len(read.messages), folded))
+
+    def _decode(self, read: ReadBatch) -> Batch:
+        arrivals: list[Arrival] = []
+        unreadable: list[Unreadable] = []
+        for message in read.messages:
+            match decode(message, self._reactions.keys()):
+                case Arrival() as arrival:
+                    arrivals.append(_traced(arrival))
+                case Unreadable() as bad:
+                    unreadable.append(bad)
+                case None:
+                    continue
+        return Batch(arrivals, unreadable, read.moves)
+
+    async def _commit(self, batch: Batch) -> Folded:
+        """Commit once the database lets us; only an error that would repeat gets out."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._breaker.call_async(self._commit_once, batch)
+            except BreakerOpen as error:
+                await asyncio.sleep(error.retry_after_seconds)
+            except Exception as error:
+                if not is_transient_database_error(error):
+                    raise
+                LOGGER.warning("a batch waits for the database: %r", error)
+                await asyncio.sleep(BACKOFF.delay_seconds(attempt, random.random()))
+
+    async def _commit_once(self, batch: Batch) -> Folded:
+        async with self._open_unit() as unit:
+            return await react(unit, batch, self._reactions, self._clock(), uses_inbox=uses_inbox)
+
+    async def _one_by_one(self, batch: Batch) -> Folded:
+        """Commit each message alone, park those that the database refuses, then move on."""
+        total = Folded()
+        for arrival in batch.arrivals:
+            try:
+                folded = await self._commit(Batch([arrival], [], {}))
+            except Exception as error:
+                LOGGER.exception("%s is refused, and parked", _place(arrival.message))
+                folded = await self._park(arrival, error)
+            _add(total, folded)
+        _add(total, await self._commit(Batch([], batch.unreadable, batch.moves)))
+        return total
+
+    async def _park(self, arrival: Arrival, error: Exception) -> Folded:
+        parked = Parked(
+            arrival.message,
+            "database_refused",
+            describe_error(error),
+            event_type=type(arrival.event).__name__,
+            enrollment_id=arrival.enrollment_id,
+            holds=arrival.enrollment_id is not None,
+        )
+        async with self._open_unit() as unit:
+            if uses_inbox(arrival.message.topic):
+                await unit.claim([arrival.event_id])
+            await unit.park([parked], self._clock())
+        return Folded(parked=[parked])
+
+
+def _traced(arrival: Arrival) -> Arrival:
+    """Let an event that came without a trace context start a trace."""
+    traceparent = continue_or_start(arrival.traceparent)
+    if traceparent is arrival.traceparent:
+        return arrival
+    return Arrival(arrival.message, arrival.event_id, arrival.event, traceparent)
+
+
+def _add(total: Folded, folded: Folded) -> None:
+    total.emitted += folded.emitted
+    total.parked += folded.parked
+    total.duplicates += folded.duplicates
+
+
+def _place(message: Message) -> str:
+    return f"{message.topic}/{message.partition}/{message.offset}"
