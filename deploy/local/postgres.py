@@ -8,14 +8,17 @@ from pathlib import Path
 from signal import SIGINT
 from urllib.parse import urlsplit
 
+import psutil
+
 from deploy.local import ports, postgres_home, state
 from deploy.local.errors import StackError
-from deploy.local.processes import Account, ProcessSpec, run_to_end
+from deploy.local.processes import Account, ProcessSpec, run_to_end, wait_until
 
 ROLES = ("enrollment", "student", "capacity")
 PORT_NAMES = ("postgres",)
 INITDB_SECONDS = 60.0
 ANSWER_SECONDS = 2
+ORPHAN_SECONDS = 10.0
 SCRIPT_SECONDS = 20.0
 
 SETTINGS = {
@@ -57,6 +60,7 @@ def prepare(state_dir: Path, port_of: Mapping[str, int], *, fsync: bool) -> Proc
     home, log = postgres_home.make(state_dir, account), state.log_file(state_dir, "postgres")
     if not (home / "data").exists():
         _initdb(home, binaries, account, log)
+    _forget_killed_server(home / "data")
     settings = {**SETTINGS, "port": str(port_of["postgres"]), "fsync": "on" if fsync else "off"}
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
     url = f"postgresql://postgres@{ports.LOOPBACK}:{port_of['postgres']}/postgres"
@@ -91,6 +95,21 @@ def _initdb(home: Path, binaries: Path, account: Account | None, log: Path) -> N
     )
     run_to_end(spec, INITDB_SECONDS)
     new.rename(home / "data")
+
+
+def _forget_killed_server(data: Path) -> None:
+    """Removes the lock file of a server that was killed, once none of its processes lives.
+
+    PostgreSQL itself would take a zombie, or whoever has the pid now, for a running server.
+    """
+    lock_file = data / "postmaster.pid"
+    if lock_file.exists() and wait_until(lambda: not _is_in_use(data), ORPHAN_SECONDS):
+        lock_file.unlink()
+
+
+def _is_in_use(data: Path) -> bool:
+    """All processes of a server work in its data directory."""
+    return str(data) in {process.info["cwd"] for process in psutil.process_iter(["cwd"])}
 
 
 def _is_ready(port: int, url: str) -> bool:

@@ -118,7 +118,7 @@ def run_to_end(spec: ProcessSpec, timeout_seconds: float) -> None:
     """Runs a command that ends by itself; what it prints goes to the log."""
     child = Child(spec)
     try:
-        if not _wait(child.has_exited, timeout_seconds):
+        if not wait_until(child.has_exited, timeout_seconds):
             raise with_log(f"{spec.name} took longer than {timeout_seconds:.0f} s.", spec.log)
     finally:
         stop([child])
@@ -134,10 +134,10 @@ def stop(children: Sequence[Child]) -> None:
             send(child.identity, child.spec.stop_signal)
     for child in children:
         deadline = asked_at + child.spec.stop_seconds
-        _wait(child.has_exited, deadline - time.monotonic())
+        wait_until(child.has_exited, deadline - time.monotonic())
         if not child.has_exited():
             _kill_group(child.identity.pid)
-            _wait(child.has_exited, KILL_SECONDS)
+            wait_until(child.has_exited, KILL_SECONDS)
 
 
 def identify(pid: int) -> Identity:
@@ -165,11 +165,11 @@ def stop_stranger(identity: Identity, number: signal.Signals, timeout_seconds: f
 
 def wait_for_stranger(identity: Identity, timeout_seconds: float) -> bool:
     """Waits for its end, then kills its group; False if it had to be killed."""
-    if _wait(lambda: not is_alive(identity), timeout_seconds):
+    if wait_until(lambda: not is_alive(identity), timeout_seconds):
         return True
     if is_alive(identity):
         _kill_group(identity.pid)
-    return _wait(lambda: not is_alive(identity), KILL_SECONDS) and False
+    return wait_until(lambda: not is_alive(identity), KILL_SECONDS) and False
 
 
 def _find(identity: Identity | None) -> psutil.Process | None:
@@ -183,7 +183,7 @@ def _find(identity: Identity | None) -> psutil.Process | None:
         return None
 
 
-def _wait(condition: Callable[[], bool], timeout_seconds: float) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_seconds: float) -> bool:
     deadline = time.monotonic() + timeout_seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from signal import SIGINT, SIGTERM
+from typing import NoReturn
 
 from deploy.local import kafka, processes, servers, services, state
 from deploy.local.errors import StackError, with_log
@@ -41,13 +42,27 @@ def up(
     if _is_supervised(state_dir):
         _refuse_other_count(state_dir, instances)
         state.release_all(state_dir)
-        return _wait_until_up(state_dir, on_progress)
-    _start_supervisor(state_dir, plan or _choose_plan(state_dir, instances), on_progress)
+        found = _wait_until_up(state_dir, on_progress)
+        if found is not None:
+            return found
+    return _start(state_dir, plan or _choose_plan(state_dir, instances), on_progress)
+
+
+def _start(state_dir: Path, plan: Plan, on_progress: Callable[[str], None]) -> Status:
+    """Starts a supervisor; takes everything down again if it does not get all ready."""
+    _start_supervisor(state_dir, plan, on_progress)
     try:
-        return _wait_until_up(state_dir, on_progress)
+        return _wait_until_up(state_dir, on_progress) or _raise_failure(state_dir)
     except BaseException:
         down(state_dir)
         raise
+
+
+def _raise_failure(state_dir: Path) -> NoReturn:
+    failure = state.load(state_dir).failure
+    if failure is not None:
+        raise StackError(failure)
+    raise with_log("The stack's supervisor ended.", state.log_file(state_dir, "supervisor"))
 
 
 def down(state_dir: Path, *, wipe: bool = False) -> None:
@@ -140,7 +155,8 @@ def _start_supervisor(state_dir: Path, plan: Plan, on_progress: Callable[[str], 
         raise StackError(started.stderr.strip())
 
 
-def _wait_until_up(state_dir: Path, on_progress: Callable[[str], None]) -> Status:
+def _wait_until_up(state_dir: Path, on_progress: Callable[[str], None]) -> Status | None:
+    """None if the supervisor ends while we wait for it."""
     reported: dict[str, ProcessState] = {}
     deadline = time.monotonic() + UP_SECONDS
     while True:
@@ -149,22 +165,19 @@ def _wait_until_up(state_dir: Path, on_progress: Callable[[str], None]) -> Statu
             if reported.get(name) != process_state:
                 reported[name] = process_state
                 on_progress(f"{name}: {process_state}")
-        if is_supervised and found.is_up:
+        if not is_supervised:
+            return None
+        if found.is_up:
             return found
-        if not is_supervised or time.monotonic() > deadline:
-            raise _failure(state_dir, reported)
+        if time.monotonic() > deadline:
+            raise _late(state_dir, reported)
         time.sleep(POLL_SECONDS)
 
 
-def _failure(state_dir: Path, states: dict[str, ProcessState]) -> StackError:
-    failure = state.load(state_dir).failure
-    if failure is not None:
-        return StackError(failure)
-    late = [name for name, found in states.items() if found is not ProcessState.READY]
-    if _is_supervised(state_dir) and late:
-        log = state.log_file(state_dir, late[0])
-        return with_log(f"{late[0]} did not get ready within {UP_SECONDS:.0f} s.", log)
-    return with_log("The stack's supervisor ended.", state.log_file(state_dir, "supervisor"))
+def _late(state_dir: Path, states: dict[str, ProcessState]) -> StackError:
+    name = next(name for name, found in states.items() if found is not ProcessState.READY)
+    log = state.log_file(state_dir, name)
+    return with_log(f"{name} did not get ready within {UP_SECONDS:.0f} s.", log)
 
 
 def _our_record(state_dir: Path, name: str) -> Record:

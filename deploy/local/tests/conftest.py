@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local import stack
+from deploy.local.processes import Identity
 from deploy.local.servers import VARIABLES
-from deploy.local.state import Plan, ServicePlan
+from deploy.local.state import Plan, ServicePlan, State
 
 STANDIN = Path(__file__).with_name("standin.py")
 WAIT_SECONDS = 30.0
@@ -26,6 +27,12 @@ def plan_of(*names: str, command: list[str] | None = None) -> Plan:
         for name in names
     ]
     return Plan(services=services, fsync=False, quick_start=True)
+
+
+def identities(known: State) -> list[Identity]:
+    """The servers and services that are running, for sure."""
+    records = (known.servers | known.services).values()
+    return [record.identity for record in records if record.identity is not None]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

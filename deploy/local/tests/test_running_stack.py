@@ -15,7 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 from deploy.local import postgres, processes, stack, state
 from deploy.local.state import ProcessState
 from deploy.local.status import Status
-from deploy.local.tests.conftest import plan_of, wait_until
+from deploy.local.tests.conftest import identities, wait_until
 
 
 def pid_of(status: Status, name: str) -> int:
@@ -132,12 +132,23 @@ def test_when_the_supervisor_is_killed_its_children_die_and_up_brings_all_back(
     running: Path,
 ) -> None:
     before, known = stack.status(running), state.load(running)
-    children = [record.identity for record in (known.servers | known.services).values()]
     assert known.supervisor is not None
     os.kill(known.supervisor.pid, signal.SIGKILL)
-    wait_until(lambda: not any(processes.is_alive(child) for child in children))
+    wait_until(lambda: not any(processes.is_alive(identity) for identity in identities(known)))
     assert stack.status(running).states()["kafka"] is ProcessState.STOPPED
-    after = stack.up(running, plan=plan_of("enrollment", "capacity"))
+    after = stack.up(running)
     assert after.servers.kafka.url == before.servers.kafka.url
+    url = postgres.role_url(after.servers.postgres.url or "", "enrollment")
+    assert "42" in query(url, "SELECT answer FROM kept")
+
+
+def test_when_everything_is_killed_at_once_up_brings_all_back(running: Path) -> None:
+    known = state.load(running)
+    for identity in [known.supervisor, *identities(known)]:
+        assert identity is not None
+        os.kill(identity.pid, signal.SIGKILL)
+    wait_until(lambda: not processes.is_alive(known.supervisor))
+    after = stack.up(running)
+    assert set(after.services) == {"enrollment", "capacity"}
     url = postgres.role_url(after.servers.postgres.url or "", "enrollment")
     assert "42" in query(url, "SELECT answer FROM kept")

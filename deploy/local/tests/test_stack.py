@@ -8,18 +8,12 @@ import pytest
 from deploy.local import postgres, postgres_home, processes, services, stack, state
 from deploy.local.errors import StackError
 from deploy.local.servers import VARIABLES, local_servers
-from deploy.local.tests.conftest import plan_of
-
-
-def identities(state_dir: Path) -> list[processes.Identity]:
-    known = state.load(state_dir)
-    records = (known.servers | known.services).values()
-    return [record.identity for record in records if record.identity is not None]
+from deploy.local.tests.conftest import identities, plan_of
 
 
 def test_down_stops_services_before_servers_and_leaves_no_process(state_dir: Path) -> None:
     stack.up(state_dir, plan=plan_of("capacity"))
-    started = identities(state_dir)
+    started = identities(state.load(state_dir))
     stack.down(state_dir)
     assert len(started) == 3
     assert not any(processes.is_alive(identity) for identity in started)
@@ -43,7 +37,7 @@ def test_a_service_that_cannot_start_is_named_with_the_end_of_its_log(state_dir:
     assert "student keeps ending at its start" in str(caught.value)
     assert str(state.log_file(state_dir, "student")) in str(caught.value)
     assert "no seat for me" in str(caught.value)
-    assert not any(processes.is_alive(identity) for identity in identities(state_dir))
+    assert not any(processes.is_alive(identity) for identity in identities(state.load(state_dir)))
 
 
 def test_servers_that_the_environment_names_are_used_instead(
