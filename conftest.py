@@ -1,0 +1,104 @@
+"""Real Kafka and PostgreSQL for all tests, started once; a fresh database for each test."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+import services.capacity
+import services.enrollment
+import services.student
+from deploy.local.servers import LocalServers, local_servers
+from shared.choreography import Service
+from shared.database import Database, migrate
+from shared.topics import create_topics
+
+VERSIONS = {
+    Service.ENROLLMENT: services.enrollment,
+    Service.STUDENT: services.student,
+    Service.CAPACITY: services.capacity,
+}
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServers]:
+    """Kafka with the topics of the choreography, and PostgreSQL; fsync is off."""
+    with local_servers(tmp_path_factory.mktemp("servers")) as running:
+        create_topics(running.kafka_url)
+        yield running
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Makes databases by copying one that was migrated once."""
+
+    admin_url: str
+
+    async def make(self, service: Service) -> str:
+        """Make a fresh, migrated database of a service, and give its URL."""
+        name = f"test_{service}_{next(_NUMBERS)}"
+        connection = await asyncpg.connect(self.admin_url)
+        try:
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {_template(service)}")
+        finally:
+            await connection.close()
+        return self._url(name)
+
+    async def prepare(self) -> None:
+        """Make the template of each service."""
+        connection = await asyncpg.connect(self.admin_url)
+        try:
+            for service in Service:
+                await connection.execute(f"CREATE DATABASE {_template(service)}")
+        finally:
+            await connection.close()
+        for service, package in VERSIONS.items():
+            versions = Path(str(package.__file__)).parent / "migrations"
+            await migrate(self._url(_template(service)), versions)
+
+    def _url(self, name: str) -> str:
+        return urlunsplit(urlsplit(self.admin_url)._replace(path=f"/{name}"))
+
+
+def _template(service: Service) -> str:
+    return f"template_{service}"
+
+
+@pytest.fixture(scope="session")
+async def databases(servers: LocalServers) -> Databases:
+    """What makes fresh databases."""
+    made = Databases(servers.postgres_url)
+    await made.prepare()
+    return made
+
+
+@pytest.fixture
+async def enrollment_database(databases: Databases) -> AsyncIterator[Database]:
+    """A fresh database of the enrollment service."""
+    async for database in _open(databases, Service.ENROLLMENT):
+        yield database
+
+
+@pytest.fixture
+async def student_database(databases: Databases) -> AsyncIterator[Database]:
+    """A fresh database of the student service."""
+    async for database in _open(databases, Service.STUDENT):
+        yield database
+
+
+@pytest.fixture
+async def capacity_database(databases: Databases) -> AsyncIterator[Database]:
+    """A fresh database of the capacity service."""
+    async for database in _open(databases, Service.CAPACITY):
+        yield database
+
+
+async def _open(databases: Databases, service: Service) -> AsyncIterator[Database]:
+    database = Database(await databases.make(service), application_name="test")
+    yield database
+    await database.close()
