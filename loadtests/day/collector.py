@@ -1,0 +1,103 @@
+"""Reads the outcomes of a run's own enrollments, and takes the first one of each."""
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from time import perf_counter
+from typing import Any, Final
+
+from confluent_kafka import Consumer, TopicPartition
+
+from loadtests.day.kafka import consumer_settings, end_offsets, raise_if_failed
+from shared.choreography import ENROLLMENT_EVENTS
+from shared.events import EnrollmentCancelled, EnrollmentConfirmed, EnrollmentRejected
+
+READ_AT_ONCE: Final = 1000
+WITHOUT_CODE: Final = "unreadable"
+
+
+class Outcome(StrEnum):
+    """How an enrollment ended."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+OUTCOMES: Final = {
+    EnrollmentConfirmed.__name__.encode(): Outcome.CONFIRMED,
+    EnrollmentRejected.__name__.encode(): Outcome.REJECTED,
+    EnrollmentCancelled.__name__.encode(): Outcome.CANCELLED,
+}
+
+
+class Outcomes:
+    """The outcomes so far: `decided_at` by the number of the request, 0 where it has none."""
+
+    def __init__(self, enrollment_ids: Sequence[bytes]) -> None:
+        self._number_of = {name: number for number, name in enumerate(enrollment_ids)}
+        self.decided_at = array("d", bytes(8 * len(enrollment_ids)))
+        self.counts: Counter[Outcome] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.last_at = 0.0
+
+    @property
+    def decided(self) -> int:
+        """Count the requests that have an outcome."""
+        return self.counts.total()
+
+    @property
+    def are_complete(self) -> bool:
+        """Tell whether every request has its outcome."""
+        return self.decided == len(self.decided_at)
+
+    def take(self, headers: dict[str, bytes], body: bytes, now: float) -> None:
+        """Count an event if it is the first outcome of a request of ours."""
+        outcome = OUTCOMES.get(headers.get("ce_type", b""))
+        number = self._number_of.get(headers.get("ce_subject", b""))
+        if outcome is None or number is None or self.decided_at[number]:
+            return
+        self.decided_at[number] = self.last_at = now
+        self.counts[outcome] += 1
+        if outcome is Outcome.REJECTED:
+            self.reasons.update(reason_codes(body))
+
+
+def reason_codes(body: bytes) -> set[str]:
+    """Give the codes of a rejection; one that names two full sections counts once."""
+    try:
+        return {reason["code"] for reason in json.loads(body)["reasons"]}
+    except (ValueError, KeyError, TypeError):
+        return {WITHOUT_CODE}
+
+
+class Collector:
+    """Reads on from the ends that the topic had when it was made."""
+
+    def __init__(self, kafka_url: str, outcomes: Outcomes) -> None:
+        self._consumer: Any = Consumer(consumer_settings(kafka_url))
+        self.outcomes = outcomes
+        topic = ENROLLMENT_EVENTS.name
+        ends = end_offsets(self._consumer, topic)
+        self._consumer.assign(
+            [TopicPartition(topic, place.partition, end) for place, end in ends.items()]
+        )
+
+    def read(self, wait_seconds: float) -> None:
+        """Take what has come; wait for a first message no longer than this."""
+        first = self._consumer.poll(wait_seconds)
+        if first is None:
+            return
+        records = [first, *self._consumer.consume(READ_AT_ONCE, 0)]
+        now = perf_counter()
+        for record in records:
+            if record.error() is not None:
+                raise_if_failed(record)
+            elif record.value() is not None:
+                self.outcomes.take(dict(record.headers() or ()), record.value(), now)
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()

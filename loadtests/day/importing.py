@@ -1,0 +1,194 @@
+"""Publishes what a set says anew of sections and students, and waits until it is applied."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any, Final
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+
+from loadtests.day.catalogs import CATALOGS, CatalogEntry, key_of, news, read_catalogs_of
+from loadtests.day.dataset import Dataset
+from loadtests.day.kafka import (
+    SOURCE,
+    DayError,
+    consumer_settings,
+    end_offsets,
+    producer_settings,
+)
+from shared.choreography import (
+    SECTION_CATALOG,
+    STUDENT_CATALOG,
+    TOPIC_OF,
+    Service,
+    subscriptions,
+)
+from shared.clock import system_clock
+from shared.codec import encode_body, encode_headers
+from shared.identifiers import PartitionKey, new_event_id
+
+APPLIED_SECONDS_MAX: Final = 60.0
+DELIVERED_SECONDS_MAX: Final = 60.0
+ASK_AGAIN_SECONDS: Final = 0.1
+ANSWER_SECONDS_MAX: Final = 5.0
+NOTHING_STORED: Final = -1
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import found in a set, and how much of it was new to the catalogs."""
+
+    term: str
+    sections: int
+    students: int
+    sections_published: int
+    students_published: int
+
+
+def import_datasets(kafka_url: str, datasets: Sequence[Dataset], say: Say) -> Imported:
+    """Publish what is new in the sets, and return when the services have applied it.
+
+    The set is the whole truth about its keys: a hold or a prerequisite that only the topic knows
+    is gone after the import.
+    """
+    say("reading the catalogs")
+    known = read_catalogs_of(kafka_url)
+    sections = [entry for dataset in datasets for entry in dataset.sections]
+    students = [entry for dataset in datasets for entry in dataset.students]
+    new_sections = list(news(sections, known[SECTION_CATALOG.name]))
+    new_students = list(news(students, known[STUDENT_CATALOG.name]))
+    say(f"publishing {len(new_sections):,} sections and {len(new_students):,} students")
+    new_places = publish(kafka_url, [*new_sections, *new_students])
+    say("waiting until the services have applied the catalogs")
+    wait_until_applied(kafka_url, new_places, APPLIED_SECONDS_MAX)
+    return Imported(
+        term=datasets[0].term,
+        sections=len(sections),
+        students=len(students),
+        sections_published=len(new_sections),
+        students_published=len(new_students),
+    )
+
+
+def publish(kafka_url: str, entries: Sequence[CatalogEntry]) -> set[PartitionKey]:
+    """Publish catalog entries; returns the partitions that they went to."""
+    producer = Producer(producer_settings(kafka_url))
+    delivery = _Delivery()
+    for entry in entries:
+        _produce(producer, entry, delivery)
+    if not _flush(producer):
+        raise DayError("Kafka did not take the catalogs in time: see `enroll status`, then repeat")
+    if delivery.error is not None:
+        raise DayError(f"Kafka refused a catalog entry: {delivery.error}")
+    return delivery.places
+
+
+def _flush(producer: Any) -> bool:
+    deadline = monotonic() + DELIVERED_SECONDS_MAX
+    while producer.flush(ASK_AGAIN_SECONDS) != 0:  # in small steps: Ctrl-C is seen between them
+        if monotonic() > deadline:
+            return False
+    return True
+
+
+class _Delivery:
+    """What became of the entries."""
+
+    def __init__(self) -> None:
+        self.places: set[PartitionKey] = set()
+        self.error: str | None = None
+
+    def note(self, error: Any, record: Any) -> None:
+        if error is not None:
+            self.error = str(error)
+        else:
+            self.places.add(PartitionKey(record.topic(), record.partition()))
+
+
+def _produce(producer: Any, entry: CatalogEntry, delivery: _Delivery) -> None:
+    topic = TOPIC_OF[type(entry)].name
+    key = key_of(entry)
+    headers = encode_headers(
+        event_id=new_event_id(),
+        event_type=type(entry).__name__,
+        source=SOURCE,
+        subject=key,
+        occurred_at=system_clock(),
+        traceparent=None,
+    )
+    while True:
+        try:
+            producer.produce(
+                topic, encode_body(entry), key, headers=headers, on_delivery=delivery.note
+            )
+        except BufferError:
+            producer.poll(ASK_AGAIN_SECONDS)
+        else:
+            producer.poll(0)
+            return
+
+
+def wait_until_applied(kafka_url: str, new: Collection[PartitionKey], seconds_max: float) -> None:
+    """Return when every service that reads the catalogs has read them to the end they have now.
+
+    A partition that got nothing `new` is waited for only where its reader has stored an offset:
+    Kafka forgets the offsets of a group that was down for long.
+    """
+    ends = _ends(kafka_url)
+    admin = AdminClient({"bootstrap.servers": kafka_url, "log_level": 0})
+    deadline = monotonic() + seconds_max
+    while late := _late_readers(admin, ends, new):
+        if monotonic() > deadline:
+            raise DayError(
+                f"{' and '.join(late)} did not apply the catalogs within {seconds_max:.0f} s: "
+                "see `enroll status`, mend what is not ready, and repeat"
+            )
+        sleep(ASK_AGAIN_SECONDS)
+
+
+def _ends(kafka_url: str) -> dict[PartitionKey, int]:
+    consumer = Consumer(consumer_settings(kafka_url))
+    try:
+        return {k: v for topic in CATALOGS for k, v in end_offsets(consumer, topic.name).items()}
+    finally:
+        consumer.close()
+
+
+def _late_readers(
+    admin: Any, ends: Mapping[PartitionKey, int], new: Collection[PartitionKey]
+) -> list[str]:
+    late = []
+    for service in Service:
+        topics = {topic.name for topic in CATALOGS if topic in subscriptions(service)}
+        read = {place: end for place, end in ends.items() if place.topic in topics}
+        stored = stored_offsets(admin, service, read) if read else {}
+        if any(is_behind(stored.get(p, NOTHING_STORED), read[p], p in new) for p in read):
+            late.append(service.value)
+    return late
+
+
+def is_behind(stored: int, end: int, is_new: bool) -> bool:
+    """Tell whether a reader has yet to come to the end of a partition."""
+    return is_new if stored < 0 else stored < end
+
+
+def stored_offsets(
+    admin: Any, group: str, places: Iterable[PartitionKey]
+) -> dict[PartitionKey, int]:
+    """Give the offsets that a group has stored; none while Kafka cannot tell."""
+    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])
+    future = admin.list_consumer_group_offsets([asked])[group]
+    try:
+        found = future.result(ANSWER_SECONDS_MAX).topic_partitions
+    except (KafkaException, TimeoutError):
+        return {}
+    return {PartitionKey(f.topic, f.partition): f.offset for f in found if f.error is None}

@@ -1,0 +1,96 @@
+"""Publishes finished messages on schedule, or as fast as Kafka takes them."""
+
+from array import array
+from time import perf_counter
+from typing import Any, Final
+
+from confluent_kafka import Producer
+
+from loadtests.day.kafka import producer_settings
+from loadtests.day.requests import Batch
+from shared.choreography import REQUESTS
+
+BURST_MAX: Final = 500
+QUEUE_MAX: Final = 20_000
+FULL_WAIT_SECONDS: Final = 0.001
+CLOSE_SECONDS_MAX: Final = 1.0
+
+
+class Publisher:
+    """Sends each message once; `started_at` says from when the latency of each counts."""
+
+    def __init__(self, kafka_url: str, batch: Batch, rate: float | None) -> None:
+        settings = {"queue.buffering.max.messages": QUEUE_MAX, "delivery.report.only.error": True}
+        self._producer: Any = Producer(producer_settings(kafka_url) | settings)
+        self._batch = batch
+        self._rate = rate
+        self._first_at = 0.0
+        self.last_at = 0.0
+        self.started_at = array("d")
+        self.not_delivered = 0
+        self.error = ""
+
+    @property
+    def sent(self) -> int:
+        """Count what was handed over to the client library."""
+        return len(self.started_at)
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether that is everything."""
+        return self.sent == len(self._batch.messages)
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether more is due now."""
+        return self.sent < self._due()
+
+    def start(self) -> float:
+        """Begin the schedule now."""
+        self._first_at = self.last_at = perf_counter()
+        return self._first_at
+
+    def send_due(self) -> None:
+        """Send what is due and has room, and hear of failed deliveries."""
+        try:
+            for number in range(self.sent, min(self._due(), self.sent + BURST_MAX)):
+                self._send(number)
+        except BufferError:  # the queue is full: the rest goes next time
+            self._producer.poll(FULL_WAIT_SECONDS)
+        self._producer.poll(0)
+
+    def seconds_until_due(self) -> float:
+        """Tell how long there is nothing to send."""
+        return max(0.0, self._scheduled_at(self.sent) - perf_counter())
+
+    def _due(self) -> int:
+        everything = len(self._batch.messages)
+        if self._rate is None:
+            return everything
+        return min(everything, int((perf_counter() - self._first_at) * self._rate) + 1)
+
+    def _scheduled_at(self, number: int) -> float:
+        return perf_counter() if self._rate is None else self._first_at + number / self._rate
+
+    def _send(self, number: int) -> None:
+        message = self._batch.messages[number]
+        scheduled_at = self._scheduled_at(number)
+        self._producer.produce(
+            REQUESTS.name,
+            message.body,
+            message.key,
+            headers=[*self._batch.shared_headers, *message.own_headers],
+            on_delivery=self._note_failure,
+        )
+        self.started_at.append(scheduled_at)
+        self.last_at = scheduled_at
+
+    def _note_failure(self, error: Any, _: Any) -> None:
+        if error is not None:
+            self.not_delivered += 1
+            self.error = str(error)
+
+    def close(self) -> None:
+        """Forget what was not sent; what was sent, Kafka has."""
+        self._producer.purge()
+        self._producer.flush(CLOSE_SECONDS_MAX)

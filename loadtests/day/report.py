@@ -1,0 +1,96 @@
+"""What a day came to: the report, its arithmetic, and how it reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import Any, Final
+
+PERCENTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """The outcome of a run, named as its JSON."""
+
+    run: str
+    requested: int
+    confirmed: int
+    rejected: int
+    cancelled: int
+    undecided: int
+    reasons: Mapping[str, int]
+    latency_ms: Mapping[str, float | None]
+    per_second: float
+    wall_seconds: float
+    cpu_seconds: Mapping[str, float]
+    violations: Sequence[str]
+
+    @property
+    def is_fine(self) -> bool:
+        """Tell whether every request got an outcome and every invariant held."""
+        return self.undecided == 0 and not self.violations
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the report for programs."""
+        return asdict(self)
+
+
+def latencies_ms(started_at: Sequence[float], decided_at: Sequence[float]) -> list[float]:
+    """Give the milliseconds that each decided request took, shortest first."""
+    pairs = zip(started_at, decided_at, strict=False)
+    return sorted((decided - started) * 1000 for started, decided in pairs if decided)
+
+
+def percentiles(ascending: Sequence[float]) -> dict[str, float | None]:
+    """Give the nearest-rank percentiles; None where there is nothing to rank."""
+    return {name: _nearest_rank(ascending, share) for name, share in PERCENTILES.items()}
+
+
+def _nearest_rank(ascending: Sequence[float], share: float) -> float | None:
+    if not ascending:
+        return None
+    return round(ascending[max(0, ceil(share * len(ascending)) - 1)], 2)
+
+
+def per_second(count: int, seconds: float) -> float:
+    """Give a rate; 0 where no time went by."""
+    return round(count / seconds, 1) if seconds > 0 else 0.0
+
+
+def as_text(report: DayReport) -> str:
+    """Write the report for people."""
+    lines = [
+        f"run        {report.run}",
+        f"requested  {report.requested:,}",
+        f"confirmed  {report.confirmed:,}",
+        f"rejected   {report.rejected:,}{_reasons(report)}",
+        f"cancelled  {report.cancelled:,}",
+        f"undecided  {report.undecided:,}",
+        f"latency    {_latency(report)}",
+        f"rate       {report.per_second:,.1f} outcomes a second, {report.wall_seconds:.2f} s",
+        f"processor  {_cpu(report)}",
+        f"audit      {_audit(report)}",
+        *(f"  {violation}" for violation in report.violations),
+    ]
+    if "already_enrolled" in report.reasons:
+        lines.append("Some students kept sections of an earlier run: `enroll down --wipe` forgets.")
+    return "\n".join(lines)
+
+
+def _reasons(report: DayReport) -> str:
+    most_first = sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))
+    text = ", ".join(f"{code} {count:,}" for code, count in most_first)
+    return f" ({text})" if text else ""
+
+
+def _latency(report: DayReport) -> str:
+    known = [(name, value) for name, value in report.latency_ms.items() if value is not None]
+    return ", ".join(f"{name} {value:,.1f} ms" for name, value in known) or "none"
+
+
+def _cpu(report: DayReport) -> str:
+    return ", ".join(f"{name} {value:.2f} s" for name, value in report.cpu_seconds.items())
+
+
+def _audit(report: DayReport) -> str:
+    return f"{len(report.violations)} violations" if report.violations else "no violation"

@@ -1,0 +1,90 @@
+"""The requests of a day as finished messages, so that nothing is serialised while time is taken."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
+
+from loadtests.day.dataset import Dataset, Request
+from loadtests.day.kafka import SOURCE
+from shared.codec import encode_headers
+from shared.events import EnrollmentRequested
+from shared.identifiers import EnrollmentId, EventId
+
+NAMESPACE: Final = UUID("3f0e6b1c-6d0c-4f0e-9a52-5d2f6c1a7b90")
+HeaderList = list[tuple[str, str | bytes | None]]
+
+
+class Outgoing(NamedTuple):
+    """One message for the topic of requests; `own_headers` are those that no other has."""
+
+    key: bytes
+    body: bytes
+    own_headers: tuple[tuple[str, bytes], ...]
+
+
+class Batch(NamedTuple):
+    """All the messages of a run, the ids they ask under, and the headers that they share."""
+
+    messages: Sequence[Outgoing]
+    enrollment_ids: Sequence[bytes]
+    shared_headers: HeaderList
+
+
+def enrollment_id(dataset: str, line: int, copy: int, run: str) -> EnrollmentId:
+    """Name an enrollment; the same run asks again under the same names."""
+    return EnrollmentId(uuid5(NAMESPACE, f"enrollment\n{dataset}\n{line}\n{copy}\n{run}"))
+
+
+def event_id(dataset: str, line: int, copy: int, run: str) -> EventId:
+    """Name the event that asks."""
+    return EventId(uuid5(NAMESPACE, f"event\n{dataset}\n{line}\n{copy}\n{run}"))
+
+
+def prepare(copies: Sequence[Dataset], run: str, occurred_at: datetime) -> Batch:
+    """Write the messages of every copy: first all first requests, then all second ones, and so on.
+
+    So that the copies are busy at the same time, as one larger university would be.
+    """
+    messages, enrollment_ids = [], []
+    for requests in zip(*(dataset.requests for dataset in copies), strict=True):
+        for copy, (dataset, request) in enumerate(zip(copies, requests, strict=True), start=1):
+            name = (dataset.name, request.line, copy, run)
+            message = _message(dataset.term, request, enrollment_id(*name), event_id(*name))
+            messages.append(message)
+            enrollment_ids.append(dict(message.own_headers)["ce_subject"])
+    return Batch(messages, enrollment_ids, _shared_headers(occurred_at))
+
+
+def _message(term: str, request: Request, enrollment: EnrollmentId, event: EventId) -> Outgoing:
+    body = {
+        "enrollment_id": str(enrollment),
+        "student_id": request.student_id,
+        "term": term,
+        "sections": request.sections,
+    }
+    own_headers = (
+        ("ce_id", str(event).encode()),
+        ("ce_subject", str(enrollment).encode()),
+        ("traceparent", traceparent(enrollment, event).encode()),
+    )
+    text = json.dumps(body, separators=(",", ":"))
+    return Outgoing(request.student_id.encode(), text.encode(), own_headers)
+
+
+def traceparent(enrollment: EnrollmentId, event: EventId) -> str:
+    """Give a trace that is found by the enrollment's id; not sampled, as load would flood it."""
+    return f"00-{enrollment.hex}-{event.hex[:16]}-00"
+
+
+def _shared_headers(occurred_at: datetime) -> HeaderList:
+    headers = encode_headers(
+        event_id=EventId(UUID(int=0)),
+        event_type=EnrollmentRequested.__name__,
+        source=SOURCE,
+        subject="",
+        occurred_at=occurred_at,
+        traceparent=None,
+    )
+    return [(name, value) for name, value in headers if name not in ("ce_id", "ce_subject")]
