@@ -17,6 +17,7 @@ from shared.events import EnrollmentRequested, MalformedRequest
 from shared.identifiers import EnrollmentId
 from shared.message import Arrival, Message, Unreadable
 from shared.reaction import Context, Folded, Holding, Parked, Reactions, State, Unit, describe_error
+from shared.telemetry import continue_or_start
 
 LIST_MAX: Final = 1000
 
@@ -188,7 +189,7 @@ async def _decide(
     folded = Folded()
     for letter, arrival in queue:
         try:
-            context = Context(now, arrival.traceparent)
+            context = Context(now, continue_or_start(arrival.traceparent))
             emitted = reactions[type(arrival.event)](state, arrival.event, context)
         except Exception as error:
             raise DeadLetterError(

@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 from services.cli.output import CliError
 
 if TYPE_CHECKING:
-    from shared.database import Transaction
+    from shared.database import Database, Transaction
 
 SERVICES: Final = ("enrollment", "student", "capacity")
 KAFKA_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 POSTGRES_VARIABLE: Final = "DATABASE_URL"
+NOT_THERE: Final = {"3D000", "42P01"}  # no such database, no such table
 NOTHING_RUNS: Final = (
     "nothing is running here: run `enroll up`, or set "
     f"{KAFKA_VARIABLE} and {POSTGRES_VARIABLE} (the server's administrative URL)"
@@ -65,18 +66,40 @@ def _local_urls() -> tuple[str | None, str | None]:
 
 
 @asynccontextmanager
-async def transaction(target: Target, service: str) -> "AsyncIterator[Transaction]":
-    """Open one transaction in a service's database; an unreachable one ends the command."""
+async def opened(target: Target, service: str) -> "AsyncIterator[Database]":
+    """Lend a service's database; where it does not answer, the command ends with a sentence."""
     from shared.database import Database  # noqa: PLC0415  (slow)
 
     database = Database(target.database_url(service), application_name="enroll", pool_size=1)
     try:
-        async with database.transaction() as opened:
-            yield opened
-    except OSError as error:
-        server = urlsplit(target.database_url(service)).netloc.rpartition("@")[2]
-        raise CliError(
-            f"PostgreSQL at {server} does not answer ({error}): see `enroll status`"
-        ) from error
+        yield database
+    except Exception as error:
+        sentence = _database_trouble(error, service, target.database_url(service))
+        if sentence is None:
+            raise
+        raise CliError(sentence) from error
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def transaction(target: Target, service: str) -> "AsyncIterator[Transaction]":
+    """Open one transaction in a service's database."""
+    async with opened(target, service) as database, database.transaction() as begun:
+        yield begun
+
+
+def _database_trouble(error: Exception, service: str, url: str) -> str | None:
+    """Say what the operator can do about it; None where the error tells of something else."""
+    from shared.retry import is_database_outage  # noqa: PLC0415  (slow)
+
+    server = urlsplit(url).netloc.rpartition("@")[2]
+    if is_database_outage(error):
+        return f"PostgreSQL at {server} does not answer: see `enroll status`"
+    if {_sqlstate(error), _sqlstate(getattr(error, "orig", None))} & NOT_THERE:
+        return f"PostgreSQL at {server} has no data of {service} yet: start the service once"
+    return None
+
+
+def _sqlstate(error: object) -> str:
+    return str(getattr(error, "sqlstate", ""))

@@ -1,0 +1,99 @@
+"""Replays and discards dead letters in the transaction and by the reactions of their service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from services.capacity import handlers as capacity_handlers
+from services.capacity import store as capacity_store
+from services.cli.output import CliError
+from services.cli.target import Target, transaction
+from services.enrollment import handlers as enrollment_handlers
+from services.enrollment import store as enrollment_store
+from services.enrollment.settings import EnrollmentSettings
+from services.student import handlers as student_handlers
+from services.student import store as student_store
+from shared import dead_letter
+from shared.clock import system_clock
+from shared.database import Transaction
+from shared.dead_letter import Outcome
+from shared.identifiers import new_event_id
+from shared.reaction import Folded, Reactions
+from shared.unit import PostgresUnit
+
+
+@dataclass(frozen=True)
+class Done:
+    """Which dead letters are gone, and the types of the events that came of them."""
+
+    letter_ids: Sequence[int]
+    says: Sequence[str]
+
+
+def outcome_named(name: str | None) -> Outcome | None:
+    """Read an outcome, or say which there are."""
+    try:
+        return None if name is None else Outcome(name)
+    except ValueError:
+        known = ", ".join(Outcome)
+        raise CliError(f"there is no outcome {name}: it can be one of {known}") from None
+
+
+async def replay(target: Target, service: str, letter_id: int, operator: str) -> Done:
+    """Replay a dead letter and its queue."""
+    async with transaction(target, service) as begun:
+        unit, reactions = _parts(target, service, begun)
+        queue = await dead_letter.queue_of(begun, letter_id)
+        folded = await dead_letter.replay(
+            begun, unit, letter_id, reactions, operator=operator, now=system_clock()
+        )
+    return Done([letter.id for letter in queue], _types(folded))
+
+
+async def discard(
+    target: Target, service: str, letter_id: int, outcome: Outcome | None, operator: str
+) -> Done:
+    """Discard a dead letter."""
+    async with transaction(target, service) as begun:
+        unit, reactions = _parts(target, service, begun)
+        folded = await dead_letter.discard(
+            begun,
+            unit,
+            letter_id,
+            reactions,
+            outcome=outcome,
+            operator=operator,
+            now=system_clock(),
+        )
+    return Done([letter_id], _types(folded))
+
+
+def _types(folded: Folded) -> list[str]:
+    return [type(emitted.event).__name__ for emitted in folded.emitted]
+
+
+def _parts(
+    target: Target, service: str, begun: Transaction
+) -> tuple[PostgresUnit[Any], Reactions[Any]]:
+    """Give what decides in a service, exactly as its process has it."""
+    match service:
+        case "enrollment":
+            settings = EnrollmentSettings(
+                database_url=target.database_url(service),
+                kafka_bootstrap_servers=target.kafka_url,
+            )
+            return PostgresUnit(
+                begun,
+                partial(enrollment_store.load, policy=settings.policy),
+                enrollment_store.save,
+                new_event_id,
+            ), enrollment_handlers.REACTIONS
+        case "student":
+            return PostgresUnit(
+                begun, student_store.load, student_store.save, new_event_id
+            ), student_handlers.REACTIONS
+        case _:
+            return PostgresUnit(
+                begun, capacity_store.load, capacity_store.save, new_event_id
+            ), capacity_handlers.REACTIONS

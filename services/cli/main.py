@@ -1,0 +1,80 @@
+"""The `enroll` command: gathers the groups of commands, and ends every error in one sentence."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from deploy.local.errors import StackError
+from services.cli import (
+    audit_commands,
+    dead_letter_commands,
+    enrollment_commands,
+    stack_commands,
+)
+from services.cli.output import EXIT_CODES, CliError, ExitCode, Output
+from shared.errors import EnrollmentSystemError
+
+TRACEBACK_VARIABLE: Final = "ENROLL_TRACEBACK"
+
+
+class Commands(TyperGroup):
+    """All commands; whatever happens in one, it ends with a sentence and an exit code."""
+
+    def main(  # type: ignore[override]  # it never returns
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> None:
+        """Run what the arguments ask for and exit."""
+        arguments = sys.argv[1:] if args is None else list(args)
+        output = Output(as_json="--json" in arguments)
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(arguments, prog_name, **extra)
+        except Exception as error:  # noqa: BLE001  a traceback helps no operator
+            code = _report(error, output)
+        if code == ExitCode.INTERRUPTED:
+            output.fail("interrupted")
+        sys.exit(int(code or ExitCode.FINE))
+
+
+def _report(error: Exception, output: Output) -> ExitCode:
+    if os.environ.get(TRACEBACK_VARIABLE):
+        traceback.print_exception(error)
+    match error:
+        case CliError(exit_code=exit_code):
+            output.fail(str(error))
+            return exit_code
+        case StackError() | EnrollmentSystemError():
+            output.fail(str(error))
+        case typer.TyperException():
+            output.fail(f"{error.format_message()} See `enroll --help`.")
+        case _:
+            text = str(error).partition("\n")[0] or "no text"
+            output.fail(
+                f"{type(error).__name__}: {text}; see `enroll status`, or set "
+                f"{TRACEBACK_VARIABLE}=1 to see where it comes from"
+            )
+    return ExitCode.NOT_NOW
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Run the enrollment system, ask it things, and mend it.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+stack_commands.add_to(app)
+enrollment_commands.add_to(app)
+dead_letter_commands.add_to(app)
+audit_commands.add_to(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="enroll")
