@@ -1,0 +1,57 @@
+"""The audit: wait for rest, read topics and tables, judge them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from loadtests.auditor.databases import connect, read_tables
+from loadtests.auditor.history import History, read_history
+from loadtests.auditor.judging import judge
+from loadtests.auditor.report import Report
+from loadtests.auditor.rest import Motion, measure, wait_for_rest
+from loadtests.auditor.tables import Tables
+from loadtests.auditor.topics import Topics, open_topics
+
+
+async def audit(
+    kafka_url: str,
+    database_urls: Mapping[str, str],
+    *,
+    rest_seconds: float = 60,
+    on_progress: Callable[[str], None],
+) -> Report:
+    """Audit a running system. Judges nothing where it does not come to rest in time."""
+    with open_topics(kafka_url) as topics:
+        async with connect(database_urls) as connections:
+            rest, moving = await wait_for_rest(
+                topics, connections, rest_seconds=rest_seconds, on_progress=on_progress
+            )
+            if moving:
+                return Report(still_moving=moving)
+            on_progress("reading tables and topics")
+            tables = await read_tables(connections)
+            history = await asyncio.to_thread(_read_history, topics, rest)
+            if await measure(topics, connections) != rest:
+                return Report(still_moving=("something moved while it was read: audit again",))
+    on_progress(f"judging {sum(history.counts.values())} messages")
+    return make_report(history, tables)
+
+
+def _read_history(topics: Topics, rest: Motion) -> History:
+    return read_history(
+        topics.read(), {place: extent.end for place, extent in rest.extents.items()}
+    )
+
+
+def make_report(history: History, tables: Tables | None = None) -> Report:
+    """Judge what was read, and count it; a recorded day has no tables."""
+    known = tables or Tables()
+    return Report(
+        violations=judge(history, tables),
+        unchecked=tuple(f"events against tables: {gap}" for gap in history.gaps),
+        enrollments_by_state=dict(Counter(row.state for row in known.enrollments.values())),
+        sections=len(known.sections),
+        seats_reserved=sum(row.reserved for row in known.sections.values()),
+        events_by_topic=dict(history.counts),
+        excused_enrollments=len(known.parked),
+    )

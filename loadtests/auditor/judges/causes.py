@@ -1,0 +1,114 @@
+"""Judge an enrollment across topics: nothing without its cause, nothing left without its answer."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from loadtests.auditor.contract import (
+    CANCELLED,
+    CLAIM_RELEASED,
+    CONFIRMED,
+    INELIGIBLE,
+    OPENED,
+    REJECTED,
+    SEAT_RELEASED,
+    SEAT_RESERVED,
+    SEAT_UNAVAILABLE,
+    VALIDATED,
+)
+from loadtests.auditor.report import Invariant, Violation
+from loadtests.auditor.stories import Story, StoryJudge
+
+CAUSES: Final = (  # what was said, what must have been said for it, what it breaks
+    (VALIDATED, (OPENED,), Invariant.ONE_EVENT),
+    (INELIGIBLE, (OPENED,), Invariant.ONE_EVENT),
+    (SEAT_RESERVED, (VALIDATED,), Invariant.ONE_EVENT),
+    (SEAT_UNAVAILABLE, (VALIDATED,), Invariant.ONE_EVENT),
+    (CONFIRMED, (OPENED,), Invariant.ONE_OUTCOME),
+    (CONFIRMED, (VALIDATED,), Invariant.CLAIMS),
+    (CONFIRMED, (SEAT_RESERVED,), Invariant.ALL_OR_NOTHING),
+    (CLAIM_RELEASED, (VALIDATED,), Invariant.ONE_EVENT),
+    (CLAIM_RELEASED, (REJECTED, CANCELLED), Invariant.CLAIMS),
+    (SEAT_RELEASED, (SEAT_RESERVED,), Invariant.ONE_EVENT),
+    (SEAT_RELEASED, (REJECTED, CANCELLED), Invariant.ALL_OR_NOTHING),
+)
+REJECTION_CAUSES: Final = {
+    "eligibility": (OPENED, INELIGIBLE),
+    "capacity": (OPENED, SEAT_UNAVAILABLE),
+    "deadline": (OPENED,),
+    "request": (),
+}
+
+
+def nothing_without_cause(story: Story) -> Iterator[Violation]:
+    """Every event has the event that it answers."""
+    for said, causes, invariant in CAUSES:
+        if story.has(said) and not story.has(*causes):
+            yield story.violation(invariant, f"{said} without {' or '.join(causes)}")
+
+
+def rejected_for_a_reason(story: Story) -> Iterator[Violation]:
+    """A rejection tells the refusal that it passes on."""
+    rejected = story.first(REJECTED)
+    if rejected is None:
+        return
+    stage = rejected.stage or "none"
+    if stage not in REJECTION_CAUSES:
+        yield story.violation(Invariant.ONE_OUTCOME, f"rejected at an unknown stage: {stage}")
+        return
+    for cause in REJECTION_CAUSES[stage]:
+        if not story.has(cause):
+            text = f"rejected at stage {stage} without {cause}"
+            yield story.violation(Invariant.ONE_OUTCOME, text)
+    refusal = story.first({"eligibility": INELIGIBLE, "capacity": SEAT_UNAVAILABLE}.get(stage, ""))
+    if refusal and refusal.reasons != rejected.reasons:
+        told = f"{_codes(rejected.reasons)} were told, {_codes(refusal.reasons)} by {refusal.type}"
+        yield story.violation(Invariant.ONE_OUTCOME, f"other reasons: {told}")
+    if not rejected.reasons:
+        yield story.violation(Invariant.ONE_OUTCOME, "rejected with 0 reasons, at least 1 is due")
+
+
+def _codes(reasons: tuple[tuple[str, str | None], ...]) -> str:
+    return ",".join(code for code, _ in reasons)
+
+
+def released_only_after_the_end(story: Story) -> Iterator[Violation]:
+    """Capacity says that an enrollment had ended only of one that had."""
+    refusal = story.first(SEAT_UNAVAILABLE)
+    codes = {code for code, _ in refusal.reasons} if refusal else set()
+    if "already_released" in codes and story.end is None:
+        text = f"refused as already released without {REJECTED} or {CANCELLED}"
+        yield story.violation(Invariant.ONE_OUTCOME, text)
+
+
+def everything_answered(story: Story) -> Iterator[Violation]:
+    """At rest, every question has its answer; an operator may have given a question up."""
+    if story.is_excused or story.was_discarded:
+        return
+    if story.has(OPENED) and not story.has(VALIDATED, INELIGIBLE):
+        text = f"{OPENED} without {VALIDATED} or {INELIGIBLE}"
+        yield story.violation(Invariant.DELIVERY, text)
+    if story.has(VALIDATED) and not story.has(SEAT_RESERVED, SEAT_UNAVAILABLE):
+        text = f"{VALIDATED} without {SEAT_RESERVED} or {SEAT_UNAVAILABLE}"
+        yield story.violation(Invariant.DELIVERY, text)
+
+
+def everything_given_back(story: Story) -> Iterator[Violation]:
+    """At rest, an enrollment that ended holds neither a claim nor a seat."""
+    if story.is_excused or story.end is None:
+        return
+    ended = story.end.type
+    if story.has(VALIDATED) and not story.has(CLAIM_RELEASED):
+        text = f"{ended}, but no {CLAIM_RELEASED}: its claim is an orphan"
+        yield story.violation(Invariant.CLAIMS, text)
+    if story.has(SEAT_RESERVED) and not story.has(SEAT_RELEASED):
+        text = f"{ended}, but no {SEAT_RELEASED}: its seats are orphans"
+        yield story.violation(Invariant.ALL_OR_NOTHING, text)
+
+
+CAUSE_JUDGES: Final[tuple[StoryJudge, ...]] = (
+    nothing_without_cause,
+    rejected_for_a_reason,
+    released_only_after_the_end,
+    everything_answered,
+    everything_given_back,
+)
