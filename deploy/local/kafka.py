@@ -49,7 +49,9 @@ num.network.threads=2
 num.io.threads=2
 """
 
-LOGGING = (
+ALWAYS_JAVA = (
+    # Out of memory it would neither answer nor end; once it has ended it is started again.
+    "-XX:+ExitOnOutOfMemoryError",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
 )
@@ -67,7 +69,7 @@ def prepare(state_dir: Path, port_of: Mapping[str, int], *, quick_start: bool) -
     options = QUICK_JAVA if quick_start else LASTING_JAVA
     return ProcessSpec(
         name="kafka",
-        command=["java", *options, *LOGGING, "-cp", f"{jars}/*", "kafka.Kafka", str(settings)],
+        command=["java", *ALWAYS_JAVA, *options, "-cp", f"{jars}/*", "kafka.Kafka", str(settings)],
         log=log,
         url=f"{ports.LOOPBACK}:{port_of['kafka']}",
         is_ready=partial(_is_ready, port_of["kafka"]),

@@ -157,19 +157,17 @@ def send(identity: Identity, number: signal.Signals) -> None:
             return
 
 
-def stop_stranger(identity: Identity, number: signal.Signals, timeout_seconds: float) -> bool:
-    """Stops a process that another supervisor started; False if it had to be killed."""
+def stop_stranger(identity: Identity, number: signal.Signals, timeout_seconds: float) -> None:
+    """Stops a process that is not our own child: a supervisor, or a child of one."""
     send(identity, number)
-    return wait_for_stranger(identity, timeout_seconds)
+    wait_for_stranger(identity, timeout_seconds)
 
 
-def wait_for_stranger(identity: Identity, timeout_seconds: float) -> bool:
-    """Waits for its end, then kills its group; False if it had to be killed."""
-    if wait_until(lambda: not is_alive(identity), timeout_seconds):
-        return True
-    if is_alive(identity):
+def wait_for_stranger(identity: Identity, timeout_seconds: float) -> None:
+    """Waits for its end; kills its group if that takes too long."""
+    if not wait_until(lambda: not is_alive(identity), timeout_seconds):
         _kill_group(identity.pid)
-    return wait_until(lambda: not is_alive(identity), KILL_SECONDS) and False
+        wait_until(lambda: not is_alive(identity), KILL_SECONDS)
 
 
 def _find(identity: Identity | None) -> psutil.Process | None:

@@ -1,6 +1,7 @@
 """Kafka and PostgreSQL together: ours, or those that the environment names; alone, for tests."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def prepare(
     return specs
 
 
-def require_answers(external: Mapping[str, str]) -> None:
+def require_answers(external: Mapping[str, str], on_tick: Callable[[], None]) -> None:
     """Waits for servers that others run; they may be starting too."""
     deadline = time.monotonic() + READY_SECONDS
     for name, url in external.items():
@@ -63,7 +64,16 @@ def require_answers(external: Mapping[str, str]) -> None:
                     f"{name} at {VARIABLES[name]}={url} did not answer within "
                     f"{READY_SECONDS:.0f} s: start it, or unset the variable to use our own."
                 )
+            on_tick()
             time.sleep(POLL_SECONDS)
+
+
+def _say(progress: str) -> None:
+    sys.stderr.write(f"{progress}\n")
+
+
+def _do_nothing() -> None:
+    """For those who wait for nothing else meanwhile."""
 
 
 @contextmanager
@@ -75,14 +85,14 @@ def local_servers(
     directory = directory.resolve()
     with state.lock(directory):
         if "kafka" not in external:
-            kafka.fetch(lambda _: None)
+            kafka.fetch(_say)
         remembered = state.load(directory).ports
         port_of = ports.keep_or_choose(port_names(external), remembered)
         state.save(directory, state.State(ports=port_of))
         try:
             specs = prepare(directory, port_of, external, fsync=fsync, quick_start=quick_start)
             with _running(specs):
-                require_answers(external)
+                require_answers(external, _do_nothing)
                 urls = {spec.name: spec.url for spec in specs} | external
                 yield LocalServers(kafka_url=urls["kafka"], postgres_url=urls["postgres"])
         finally:
@@ -94,7 +104,7 @@ def local_servers(
 def _running(specs: list[ProcessSpec]) -> Iterator[None]:
     processes = [Supervised(spec, is_held=lambda: False) for spec in specs]
     try:
-        wait_until_ready(processes, lambda: None)
+        wait_until_ready(processes, _do_nothing)
         yield
     finally:
         stop([process.child for process in reversed(processes) if process.child is not None])

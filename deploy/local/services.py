@@ -32,16 +32,24 @@ def count_instances(plans: Sequence[ServicePlan]) -> int:
     return max((sum(p.service == plan.service for p in plans) for plan in plans), default=0)
 
 
+def working_directories(state_dir: Path) -> Path:
+    return state_dir / "services"
+
+
 def specify(
     plan: ServicePlan, state_dir: Path, port_of: Mapping[str, int], kafka_url: str, admin_url: str
 ) -> ProcessSpec:
     port = port_of[plan.name]
+    # What a service's libraries leave behind in their working directory is wiped with the rest.
+    directory = working_directories(state_dir) / plan.name
+    directory.mkdir(parents=True, exist_ok=True)
     return ProcessSpec(
         name=plan.name,
         command=plan.command,
         log=state.log_file(state_dir, plan.name),
         url=f"http://{ports.LOOPBACK}:{port}",
         is_ready=partial(is_healthy, port),
+        directory=directory,
         environment={
             "DATABASE_URL": postgres.role_url(admin_url, plan.service),
             "KAFKA_BOOTSTRAP_SERVERS": kafka_url,

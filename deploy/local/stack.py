@@ -66,7 +66,10 @@ def _raise_failure(state_dir: Path) -> NoReturn:
 
 
 def down(state_dir: Path, *, wipe: bool = False) -> None:
-    """Stops everything in reverse order; `wipe` forgets all data, logs and ports too."""
+    """Stops everything in reverse order; `wipe` forgets all data, logs and ports too.
+
+    The data on servers that the environment named is not ours, and stays.
+    """
     state_dir = state_dir.resolve()
     known = state.load(state_dir)
     if known.supervisor is not None and processes.is_alive(known.supervisor):
@@ -204,5 +207,6 @@ def _forget(state_dir: Path) -> None:
     """Removes what we made there, by name: the directory may hold other people's files."""
     servers.wipe(state_dir)
     state.release_all(state_dir)
-    shutil.rmtree(state_dir / "logs", ignore_errors=True)
+    for directory in (services.working_directories(state_dir), state.log_directory(state_dir)):
+        shutil.rmtree(directory, ignore_errors=True)
     state.state_file(state_dir).unlink(missing_ok=True)

@@ -64,8 +64,12 @@ def state_file(state_dir: Path) -> Path:
     return state_dir / "state.json"
 
 
+def log_directory(state_dir: Path) -> Path:
+    return state_dir / "logs"
+
+
 def log_file(state_dir: Path, name: str) -> Path:
-    return state_dir / "logs" / f"{name}.log"
+    return log_directory(state_dir) / f"{name}.log"
 
 
 def hold_file(state_dir: Path, name: str) -> Path:

@@ -10,7 +10,7 @@ from deploy.local.state import ProcessState, Record
 YOUNG_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
-# What ends this often before it was ever ready has a fault that waiting does not mend.
+# What ends this often while the stack starts has a fault that waiting does not mend.
 HOPELESS_DEATHS = 5
 
 

@@ -58,7 +58,7 @@ class Supervisor:
         self._choose_ports()
         urls = self._prepare()
         servers.wait_until_ready(self.servers, self._note)
-        servers.require_answers(self.external)
+        servers.require_answers(self.external, self._note)
         create_topics(urls["kafka"])
         postgres.create_databases(urls["postgres"])
         servers.wait_until_ready([*self.servers, *self.services], self._note)

@@ -1,14 +1,12 @@
 """Helpers for tests that start real servers and stand-ins for the services."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local import stack
-from deploy.local.processes import Identity
+from deploy.local import processes, stack
 from deploy.local.servers import VARIABLES
 from deploy.local.state import Plan, ServicePlan, State
 
@@ -29,20 +27,17 @@ def plan_of(*names: str, command: list[str] | None = None) -> Plan:
     return Plan(services=services, fsync=False, quick_start=True)
 
 
-def identities(known: State) -> list[Identity]:
+def identities(known: State) -> list[processes.Identity]:
     """The servers and services that are running, for sure."""
     records = (known.servers | known.services).values()
     return [record.identity for record in records if record.identity is not None]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    assert processes.wait_until(condition, WAIT_SECONDS), "waited in vain"
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _own_servers() -> Iterator[None]:
     """These tests are about our servers, also where the environment names others."""
     with pytest.MonkeyPatch.context() as patch:
