@@ -22,7 +22,9 @@ PATIENCE_SECONDS: Final = 0.2  # then the partitions are paused, and membership 
 REVOKE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 1.0
 GATHER_SECONDS_PER_MESSAGE: Final = 0.00002
-READ_AHEAD_MESSAGES: Final = 5_000
+# Read ahead little: what is read ahead of one partition delays what comes in another.
+READ_AHEAD_MESSAGES: Final = 1_000
+FETCH_BYTES: Final = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def consumer_settings(
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
         "queued.min.messages": READ_AHEAD_MESSAGES,
+        "fetch.message.max.bytes": FETCH_BYTES,
         "fetch.wait.max.ms": 100,
         "reconnect.backoff.max.ms": 1000,
         "log_level": 2,

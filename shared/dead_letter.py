@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from shared import audit_trail
 from shared.choreography import ENROLLMENT_EVENTS
@@ -151,11 +151,11 @@ async def queue_of(transaction: Transaction, letter_id: int) -> list[DeadLetter]
     return [_letter(dict(row)) for row in rows]
 
 
-def _letter(row: dict[str, object]) -> DeadLetter:
-    pairs = json.loads(str(row.pop("headers")))
+def _letter(row: dict[str, Any]) -> DeadLetter:
+    pairs = row.pop("headers")  # SQLAlchemy has parsed the JSON
     headers = tuple((name, bytes.fromhex(value)) for name, value in pairs)
     fields = {name: row.pop(name) for name in ("topic", "partition", "offset", "key", "value")}
-    return DeadLetter(message=Message(headers=headers, **fields), **row)  # type: ignore[arg-type]
+    return DeadLetter(message=Message(headers=headers, **fields), **row)
 
 
 async def replay(

@@ -1,9 +1,8 @@
 """The local outbox: events wait here, in the transaction that made them, for the relay."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.choreography import TOPIC_OF
 from shared.codec import encode_body
@@ -24,8 +23,7 @@ COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """An event on its way out; `id` gives the order in which the events of a row were made."""
 
     id: int
@@ -76,8 +74,14 @@ async def oldest(transaction: Transaction, limit: int) -> list[OutboxRow]:
 
     No cursor: a transaction may commit a lower id late, and it must not be passed over.
     """
-    rows = await transaction.fetch("SELECT * FROM outbox ORDER BY id LIMIT $1", limit)
-    return [OutboxRow(**row) for row in rows]
+    rows = await transaction.fetch(
+        """
+        SELECT id, event_id, event_type, topic, key, subject, occurred_at, traceparent, body
+        FROM outbox ORDER BY id LIMIT $1
+        """,
+        limit,
+    )
+    return [OutboxRow(*row) for row in rows]
 
 
 async def delete(transaction: Transaction, ids: Sequence[int]) -> None:
