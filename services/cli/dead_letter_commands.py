@@ -59,16 +59,19 @@ def show(*, letter_id: Id, service: Service, as_json: JsonFlag = False) -> ExitC
     from services.cli.enrollment_story import letter_data
 
     letter = asyncio.run(_find(find_target(), service, letter_id))
-    data = letter_data(service, letter) | _message_data(letter)
-    lines = [f"{name}: {'-' if value is None else value}" for name, value in data.items()]
-    Output(as_json).emit(data, *lines)
+    message = _message_data(letter)
+    data = letter_data(service, letter)
+    rows = [*data.items(), *message["headers"].items()]
+    rows += [("key", message["key"]), ("body", message["body"])]
+    Output(as_json).emit(data | message, Table(("what", "value"), rows))
     return ExitCode.FINE
 
 
 def replay(*, letter_id: Id, service: Service, as_json: JsonFlag = False) -> ExitCode:
     """Decide a dead letter again.
 
-    With it go, in order, those of its enrollment that wait behind it: all or none.
+    With it go, in order, those of its enrollment that wait behind it: all or none. Exit code 1
+    when one fails again.
     """
     from services.cli.dead_letter_work import replay as replay_letters
 
@@ -101,6 +104,7 @@ def discard(
     A request needs `--outcome rejected`: the enrollment is stored and said to be rejected. A
     cancel needs `--outcome stands`: the enrollment stays as it is. An EnrollmentRejected or
     EnrollmentCancelled is never discarded, since what it ends would stay for ever: replay it.
+    Exit code 1 where these rules forbid it.
     """
     from services.cli.dead_letter_work import discard as discard_letter
     from services.cli.dead_letter_work import outcome_named

@@ -220,9 +220,7 @@ def _require_same_request(found: "Enrollment | None", event: "EnrollmentRequeste
 def _emit_outcome(
     enrollment_id: "EnrollmentId", found: "Enrollment | None", output: Output
 ) -> None:
-    from services.cli.enrollment_story import outcome_data, reason_lines
+    from services.cli.enrollment_story import outcome_data, outcome_line, reason_lines
 
-    data = outcome_data(enrollment_id, found)
-    stage = f" (stage {data['stage']})" if data["stage"] else ""
-    lines = reason_lines(found.reasons) if found is not None else []
-    output.emit(data, f"{enrollment_id} {data['state']}{stage}", *lines)
+    line, reasons = outcome_line(enrollment_id, found), found.reasons if found else ()
+    output.emit(outcome_data(enrollment_id, found), line, *reason_lines(reasons))

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.capacity import store as reservations
 from services.capacity.model import Reservation, ReservationState
-from services.cli.output import Table
+from services.cli.output import Table, show_time
 from services.cli.target import SERVICES, Target, transaction
 from services.enrollment import store as enrollments
 from services.enrollment.model import Conflict, Enrollment, EnrollmentState
@@ -18,6 +18,10 @@ from shared.dead_letter import DeadLetter
 from shared.events import Reason, Stage
 from shared.identifiers import EnrollmentId
 
+NOTES = {
+    "unknown": "it was never requested, or its request is still on its way",
+    "unopened": "its request has not come; it will be cancelled as soon as it does",
+}
 ENDED = {EnrollmentState.CONFIRMED, EnrollmentState.REJECTED, EnrollmentState.CANCELLED}
 
 
@@ -81,8 +85,9 @@ def tell_steps(
 def _opening(enrollment: Enrollment | None) -> list[Step]:
     if enrollment is None or enrollment.opened_at is None:
         return []
-    was_opened = enrollment.stage is not Stage.REQUEST
-    return [Step("opened" if was_opened else "requested", "enrollment", enrollment.opened_at)]
+    was_ended_at_once = enrollment.opened_at == enrollment.decided_at  # and never said to be open
+    step = "requested" if was_ended_at_once else "opened"
+    return [Step(step, "enrollment", enrollment.opened_at)]
 
 
 def _validation(enrollment: Enrollment | None, claim: Claim | None) -> list[Step]:
@@ -104,7 +109,11 @@ def _seats(enrollment: Enrollment | None, reservation: Reservation | None) -> li
         return [Step("reserved", "capacity", reservation.decided_at)]
     if reservation is not None and reservation.state is ReservationState.REFUSED:
         return [Step("refused", "capacity", reservation.decided_at, reasons)]
-    return [Step("refused", "capacity", None, reasons)] if reasons else []
+    if reasons:
+        return [Step("refused", "capacity", None, reasons)]
+    if reservation is not None and reservation.is_answered:
+        return [Step("reserved or refused", "capacity", None)]  # the release has overwritten which
+    return []
 
 
 def _outcome(enrollment: Enrollment | None) -> list[Step]:
@@ -140,6 +149,17 @@ def outcome_data(enrollment_id: EnrollmentId, enrollment: Enrollment | None) -> 
         "stage": enrollment.stage.value if enrollment and enrollment.stage else None,
         "reasons": reasons_data(enrollment.reasons if enrollment else ()),
     }
+
+
+def outcome_line(enrollment_id: EnrollmentId, enrollment: Enrollment | None) -> str:
+    """Give state and stage for people."""
+    state = enrollment.state.value if enrollment else "unknown"
+    line = f"{enrollment_id} {state}"
+    if enrollment is not None and enrollment.stage is not None:
+        line += f" (stage {enrollment.stage})"
+    if enrollment is not None and state == "pending" and enrollment.deadline_at is not None:
+        line += f" until {show_time(enrollment.deadline_at)} at the latest"
+    return f"{line}: {NOTES[state]}" if state in NOTES else line
 
 
 def reasons_data(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
@@ -191,8 +211,7 @@ def letter_data(service: str, letter: DeadLetter) -> dict[str, Any]:
 def story_parts(story: Story) -> list[str | Table]:
     """Give the whole story for people."""
     known = story.enrollment
-    state = known.state.value if known else "unknown"
-    parts: list[str | Table] = [f"{story.enrollment_id} {state}"]
+    parts: list[str | Table] = [outcome_line(story.enrollment_id, known)]
     if known is not None and known.term is not None:
         parts.append(f"  student {known.student_id}, {known.term}: {' '.join(known.sections)}")
     rows = [(step.at, step.service, step.step) for step in story.steps]
