@@ -85,7 +85,8 @@ def _read(kafka_url: str, topic: Topic) -> dict[str, Known]:
 
 
 def _messages(kafka_url: str, topic: str) -> Iterator[Message]:
-    consumer = Consumer(consumer_settings(kafka_url) | {"enable.partition.eof": True})
+    settings = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
+    consumer = Consumer(consumer_settings(kafka_url) | settings)
     try:
         partitions = partitions_of(consumer, topic)
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])

@@ -170,7 +170,7 @@ def _late_readers(
     for service in Service:
         topics = {topic.name for topic in CATALOGS if topic in subscriptions(service)}
         read = {place: end for place, end in ends.items() if place.topic in topics}
-        stored = stored_offsets(admin, service, read) if read else {}
+        stored = stored_offsets(admin, service.value, read) if read else {}
         if any(is_behind(stored.get(p, NOTHING_STORED), read[p], p in new) for p in read):
             late.append(service.value)
     return late

@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any, Final
 
+from loadtests.day.collector import Outcome
+from loadtests.day.playing import Played
+
 PERCENTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
@@ -33,6 +36,38 @@ class DayReport:
     def as_json(self) -> dict[str, Any]:
         """Give the report for programs."""
         return asdict(self)
+
+
+def report_of(
+    run: str,
+    requested: int,
+    played: Played,
+    cpu_seconds: Mapping[str, float],
+    violations: Sequence[str],
+) -> DayReport:
+    """Do the arithmetic of a run."""
+    outcomes = played.outcomes
+    return DayReport(
+        run=run,
+        requested=requested,
+        confirmed=outcomes.counts[Outcome.CONFIRMED],
+        rejected=outcomes.counts[Outcome.REJECTED],
+        cancelled=outcomes.counts[Outcome.CANCELLED],
+        undecided=requested - outcomes.decided,
+        reasons=dict(outcomes.reasons.most_common()),
+        latency_ms=percentiles(latencies_ms(played.started_at, outcomes.decided_at)),
+        per_second=per_second(outcomes.decided, outcomes.last_at - played.first_at),
+        wall_seconds=round(played.ended_at - played.first_at, 3),
+        cpu_seconds=cpu_seconds,
+        violations=violations,
+    )
+
+
+def undelivered(played: Played) -> list[str]:
+    """Say which requests the services never saw: their lack of an outcome is no fault of theirs."""
+    if not played.not_delivered:
+        return []
+    return [f"{played.not_delivered} requests did not reach Kafka: {played.delivery_error}"]
 
 
 def latencies_ms(started_at: Sequence[float], decided_at: Sequence[float]) -> list[float]:

@@ -2,18 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from loadtests.auditor import audit
-from loadtests.day.collector import Outcome
 from loadtests.day.copies import copy_of
 from loadtests.day.cpu import usage_of, used_between
 from loadtests.day.dataset import Dataset
 from loadtests.day.importing import Say, import_datasets
-from loadtests.day.playing import OnProgress, Played, play
-from loadtests.day.report import DayReport, latencies_ms, per_second, percentiles
+from loadtests.day.playing import OnProgress, play
+from loadtests.day.report import DayReport, report_of, undelivered
 from loadtests.day.requests import prepare
 from shared.clock import system_clock
 
@@ -58,38 +57,6 @@ def run_day(
     cpu_seconds = used_between(before, usage_of(measured))
     violations = [*undelivered(played), *audited(kafka_url, database_urls, say)]
     return report_of(wishes.run, len(batch.messages), played, cpu_seconds, violations)
-
-
-def report_of(
-    run: str,
-    requested: int,
-    played: Played,
-    cpu_seconds: Mapping[str, float],
-    violations: Sequence[str],
-) -> DayReport:
-    """Do the arithmetic of a run."""
-    outcomes = played.outcomes
-    return DayReport(
-        run=run,
-        requested=requested,
-        confirmed=outcomes.counts[Outcome.CONFIRMED],
-        rejected=outcomes.counts[Outcome.REJECTED],
-        cancelled=outcomes.counts[Outcome.CANCELLED],
-        undecided=requested - outcomes.decided,
-        reasons=dict(outcomes.reasons.most_common()),
-        latency_ms=percentiles(latencies_ms(played.started_at, outcomes.decided_at)),
-        per_second=per_second(outcomes.decided, outcomes.last_at - played.first_at),
-        wall_seconds=round(played.ended_at - played.first_at, 3),
-        cpu_seconds=cpu_seconds,
-        violations=violations,
-    )
-
-
-def undelivered(played: Played) -> list[str]:
-    """Say which requests the services never saw: their lack of an outcome is no fault of theirs."""
-    if not played.not_delivered:
-        return []
-    return [f"{played.not_delivered} requests did not reach Kafka: {played.delivery_error}"]
 
 
 def audited(kafka_url: str, database_urls: Mapping[str, str], say: Say) -> list[str]:

@@ -1,0 +1,109 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from loadtests.day.copies import copy_of
+from loadtests.day.dataset import Dataset, Request
+from loadtests.day.kafka import DayError
+from loadtests.day.requests import enrollment_id, event_id, prepare, traceparent
+from shared.codec import decode, raw_headers
+from shared.events import EnrollmentRequested, SectionPublished, StudentPublished
+from shared.message import Arrival, Message
+
+NOW = datetime(2031, 1, 2, tzinfo=UTC)
+DAY = Dataset(
+    name="set",
+    term="fall",
+    sections=(
+        SectionPublished(
+            version=0, term="fall", section_id="1.1", course_id="1", capacity=5, credits=3
+        ),
+    ),
+    students=(
+        StudentPublished(version=0, student_id="S1", max_credits=18),
+        StudentPublished(version=0, student_id="S2", max_credits=18),
+    ),
+    requests=(Request(1, "S1", ("1.1",)), Request(3, "S2", ("1.1",))),
+)
+
+
+def test_ids_follow_from_set_line_copy_and_run():
+    names = [
+        ("set", 1, 1, "r"),
+        ("tes", 1, 1, "r"),
+        ("set", 2, 1, "r"),
+        ("set", 1, 2, "r"),
+        ("set", 1, 1, "s"),
+    ]
+
+    ids = [make(*name) for name in names for make in (enrollment_id, event_id)]
+
+    assert len(set(ids)) == len(ids)
+    assert ids[0] == enrollment_id("set", 1, 1, "r")
+    assert {one.version for one in ids} == {5}
+
+
+def test_a_run_is_prepared_alike_each_time():
+    assert prepare([DAY], "r", NOW) == prepare([DAY], "r", NOW)
+    assert prepare([DAY], "r", NOW).messages != prepare([DAY], "s", NOW).messages
+
+
+def test_a_message_reads_as_the_request_of_its_line():
+    batch = prepare([DAY], "r", NOW)
+
+    message = batch.messages[1]
+    headers = raw_headers([*batch.shared_headers, *message.own_headers])
+    read = decode(
+        Message("enrollment.requests", 0, 0, message.key, message.body, headers),
+        {EnrollmentRequested},
+    )
+
+    assert isinstance(read, Arrival)
+    wanted = enrollment_id("set", 3, 1, "r")
+    assert read.event == EnrollmentRequested(
+        enrollment_id=wanted, student_id="S2", term="fall", sections=("1.1",)
+    )
+    assert read.event_id == event_id("set", 3, 1, "r")
+    assert read.traceparent == traceparent(wanted, read.event_id)
+    assert message.key == b"S2"
+    assert batch.enrollment_ids[1] == str(wanted).encode()
+    assert dict(headers)["ce_subject"] == str(wanted).encode()
+
+
+def test_a_trace_is_found_by_the_enrollment():
+    wanted = enrollment_id("set", 1, 1, "r")
+
+    version, trace, span, flags = traceparent(wanted, event_id("set", 1, 1, "r")).split("-")
+
+    assert (version, trace, len(span), flags) == ("00", wanted.hex, 16, "00")
+
+
+def test_the_first_copy_is_the_set_itself():
+    assert copy_of(DAY, 1) == DAY
+
+
+def test_a_later_copy_has_sections_and_students_of_its_own():
+    copy = copy_of(DAY, 3)
+
+    assert [section.section_id for section in copy.sections] == ["3-1.1"]
+    assert [student.student_id for student in copy.students] == ["3-S1", "3-S2"]
+    assert copy.requests == (Request(1, "3-S1", ("3-1.1",)), Request(3, "3-S2", ("3-1.1",)))
+    assert (copy.name, copy.term) == ("set", "fall")
+
+
+def test_copies_take_turns():
+    batch = prepare([DAY, copy_of(DAY, 2)], "r", NOW)
+
+    asked = [json.loads(message.body)["student_id"] for message in batch.messages]
+    assert asked == ["S1", "2-S1", "S2", "2-S2"]
+    assert len(set(batch.enrollment_ids)) == 4
+
+
+def test_an_id_that_a_copy_would_make_too_long_is_refused():
+    long = Dataset(
+        "set", "fall", (), (StudentPublished(version=0, student_id="S" * 63, max_credits=1),)
+    )
+
+    with pytest.raises(DayError, match="longer than 64"):
+        copy_of(long, 2)
