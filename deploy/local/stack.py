@@ -165,7 +165,7 @@ def _wait_until_up(state_dir: Path, on_progress: Callable[[str], None]) -> Statu
     while True:
         is_supervised, found = _is_supervised(state_dir), read_status(state_dir)
         for name, process_state in found.states().items():
-            if reported.get(name) != process_state:
+            if reported.get(name, ProcessState.STOPPED) != process_state:
                 reported[name] = process_state
                 on_progress(f"{name}: {process_state}")
         if not is_supervised:
@@ -173,7 +173,7 @@ def _wait_until_up(state_dir: Path, on_progress: Callable[[str], None]) -> Statu
         if found.is_up:
             return found
         if time.monotonic() > deadline:
-            raise _late(state_dir, reported)
+            raise _late(state_dir, found.states())
         time.sleep(POLL_SECONDS)
 
 
