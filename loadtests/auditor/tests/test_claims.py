@@ -10,12 +10,12 @@ def test_a_claim_above_the_limit_of_its_time_is_found() -> None:
     assert day.violations() == [
         "invariant 4: student ann in term T: 1 claims hold 6 credits, the latest limit is 5",
         (
-            f"invariant 4: student ann in term T: enrollment {CONFIRMED} claims 6 credits on top of "
-            "0, the limit then was 5"
+            f"invariant 4: student ann in term T: enrollment {CONFIRMED} claims 6 credits on top "
+            "of 0, the limit then was 5"
         ),
         (
-            f"invariant 4: student ann in term T: enrollment {CONFIRMED} claims with 5, 6 as limit in "
-            "the catalog"
+            f"invariant 4: student ann in term T: enrollment {CONFIRMED} claims with 5, 6 as limit "
+            "in the catalog"
         ),
     ]
 
@@ -86,12 +86,12 @@ def test_other_credits_than_the_catalog_has_are_found() -> None:
     day.find(OTHER, "StudentValidated").body["credits"] = 2
     assert day.violations() == [
         (
-            f"invariant 4: student bob in term T: enrollment {OTHER} claims with 2, 3 credits in the "
-            "catalog"
+            f"invariant 4: student bob in term T: enrollment {OTHER} claims with 2, 3 credits in "
+            "the catalog"
         ),
         (
-            f"invariant 4: student bob in term T: enrollment {OTHER} claims with 2, 3 credits in the "
-            "database"
+            f"invariant 4: student bob in term T: enrollment {OTHER} claims with 2, 3 credits in "
+            "the database"
         ),
     ]
 

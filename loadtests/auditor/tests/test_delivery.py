@@ -34,8 +34,8 @@ def test_one_id_with_two_contents_is_found() -> None:
     day.repeat(OTHER, "EnrollmentConfirmed", body=body)
     assert [text for text in day.violations() if "has the id and not the content" in text] == [
         (
-            f"invariant 6: enrollment {OTHER}: EnrollmentConfirmed at enrollment.events/0/7 has the "
-            "id and not the content of EnrollmentConfirmed at enrollment.events/0/1"
+            f"invariant 6: enrollment {OTHER}: EnrollmentConfirmed at enrollment.events/0/7 has "
+            "the id and not the content of EnrollmentConfirmed at enrollment.events/0/1"
         )
     ]
 
@@ -47,8 +47,8 @@ def test_events_out_of_order_are_found() -> None:
     day.messages.append(opened)
     assert day.violations() == [
         (
-            f"invariant 6: enrollment {OTHER}: EnrollmentOpened at offset 6 after EnrollmentConfirmed "
-            "at 0 of enrollment.events"
+            f"invariant 6: enrollment {OTHER}: EnrollmentOpened at offset 6 after "
+            "EnrollmentConfirmed at 0 of enrollment.events"
         )
     ]
 
@@ -77,8 +77,8 @@ def test_an_event_without_exactly_one_traceparent_is_found(count: int) -> None:
     day.find(OTHER, "SeatReserved").traceparents = count
     assert day.violations() == [
         (
-            f"invariant 6: enrollment {OTHER}: SeatReserved has {count} traceparent headers instead "
-            "of 1"
+            f"invariant 6: enrollment {OTHER}: SeatReserved has {count} traceparent headers "
+            "instead of 1"
         )
     ]
 

@@ -7,8 +7,8 @@ def test_a_section_row_that_counts_one_seat_more_than_its_reservations_is_found(
     day.seats = {**day.tables().sections, (TERM, "1"): SectionRow(3, 2)}
     assert day.violations() == [
         (
-            "invariant 1: section T/1: 3 reserved at seat_sequence 2 in the database, 2 at 2 by the "
-            "last event"
+            "invariant 1: section T/1: 3 reserved at seat_sequence 2 in the database, 2 at 2 by "
+            "the last event"
         ),
         "invariant 1: section T/1: 3 reserved in the database, 2 by counting reservations",
     ]
