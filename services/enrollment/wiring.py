@@ -15,7 +15,7 @@ from shared.choreography import REQUESTS, Service
 from shared.process import Parts, Process, Resources, Timer
 
 OVERDUE_MAX: Final = 500
-INTAKE_SECONDS: Final = 0.05
+INTAKE_SECONDS: Final = 0.1
 HOUR_SECONDS: Final = 3600.0
 TOO_MANY_PENDING: Final = "too many pending"
 
