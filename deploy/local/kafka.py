@@ -50,6 +50,8 @@ num.io.threads=2
 """
 
 ALWAYS_JAVA = (
+    # No files outside the state directory, where a killed broker would leave them for good.
+    "-XX:-UsePerfData",
     # Out of memory it would neither answer nor end; once it has ended it is started again.
     "-XX:+ExitOnOutOfMemoryError",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -66,15 +68,23 @@ def prepare(state_dir: Path, port_of: Mapping[str, int], *, quick_start: bool) -
     if not (home / "data").exists():
         _format(home, jars, port_of, log)
     settings = _write_settings(home, home / "data", port_of)
-    options = QUICK_JAVA if quick_start else LASTING_JAVA
+    options = [*ALWAYS_JAVA, *(QUICK_JAVA if quick_start else LASTING_JAVA), _scratch(home)]
     return ProcessSpec(
         name="kafka",
-        command=["java", *ALWAYS_JAVA, *options, "-cp", f"{jars}/*", "kafka.Kafka", str(settings)],
+        command=["java", *options, "-cp", f"{jars}/*", "kafka.Kafka", str(settings)],
         log=log,
         url=f"{ports.LOOPBACK}:{port_of['kafka']}",
         is_ready=partial(_is_ready, port_of["kafka"]),
         stop_seconds=20.0,
     )
+
+
+def _scratch(home: Path) -> str:
+    """Java's directory for temporary files: emptied, and in the state directory like all else."""
+    scratch = home / "tmp"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    return f"-Djava.io.tmpdir={scratch}"
 
 
 def _format(home: Path, jars: Path, port_of: Mapping[str, int], log: Path) -> None:
