@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.day.dataset import BadDatasetError, Request, read_catalogs, read_day
+from loadtests.day.dataset import BadDatasetError, read_catalogs, read_day
 from loadtests.day.rows import BadLine
+from loadtests.day.tests.making import request
 from shared.events import INTEGER_MAX, Meeting
 
 SECTIONS = (
@@ -18,7 +19,13 @@ REQUESTS = (
 )
 
 
-def write(folder: Path, *, sections=SECTIONS, students=STUDENTS, requests=REQUESTS) -> Path:
+def write(
+    folder: Path,
+    *,
+    sections: str | None = SECTIONS,
+    students: str | None = STUDENTS,
+    requests: str | None = REQUESTS,
+) -> Path:
     files = {"sections.csv": sections, "students.csv": students, "requests.jsonl": requests}
     for name, text in files.items():
         if text is not None:
@@ -32,7 +39,7 @@ def bad_lines(folder: Path, **texts: str | None) -> list[str]:
     return [str(bad) for bad in caught.value.bad_lines]
 
 
-def test_a_set_is_read_with_its_term_and_meetings(tmp_path):
+def test_a_set_is_read_with_its_term_and_meetings(tmp_path: Path) -> None:
     dataset = read_day(write(tmp_path))
 
     lecture, laboratory = dataset.sections
@@ -43,10 +50,10 @@ def test_a_set_is_read_with_its_term_and_meetings(tmp_path):
     )
     assert laboratory.meetings == ()
     assert [(s.student_id, s.max_credits) for s in dataset.students] == [("S1", 18), ("S2", 9)]
-    assert dataset.requests == (Request(1, "S1", ("1.1", "2.1")), Request(2, "S2", ("1.1",)))
+    assert dataset.requests == (request(1, "S1", "1.1", "2.1"), request(2, "S2", "1.1"))
 
 
-def test_the_folder_names_the_term_where_there_are_no_requests(tmp_path):
+def test_the_folder_names_the_term_where_there_are_no_requests(tmp_path: Path) -> None:
     folder = tmp_path / "spring-2031"
     folder.mkdir()
 
@@ -55,18 +62,18 @@ def test_the_folder_names_the_term_where_there_are_no_requests(tmp_path):
     assert dataset.term == "spring-2031"
 
 
-def test_a_term_can_be_given(tmp_path):
+def test_a_term_can_be_given(tmp_path: Path) -> None:
     dataset, _ = read_catalogs(write(tmp_path), term="summer")
 
     assert {section.term for section in dataset.sections} == {"summer"}
 
 
-def test_a_term_that_is_no_identifier_is_refused(tmp_path):
+def test_a_term_that_is_no_identifier_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadDatasetError, match="--term"):
         read_catalogs(write(tmp_path), term="fall 2031")
 
 
-def test_a_byte_order_mark_and_spaces_around_values_do_no_harm(tmp_path):
+def test_a_byte_order_mark_and_spaces_around_values_do_no_harm(tmp_path: Path) -> None:
     dataset = read_day(write(tmp_path, students="\ufeffstudent_id, max_credits\nS1 , 18\n"))
 
     assert [(s.student_id, s.max_credits) for s in dataset.students] == [("S1", 18)]
@@ -90,14 +97,16 @@ def test_a_byte_order_mark_and_spaces_around_values_do_no_harm(tmp_path):
         ("1.1,9,5,3,,,,", "1.1 is in line 2 already: remove one of them"),
     ],
 )
-def test_a_bad_section_is_named_with_its_line_and_what_to_do(tmp_path, row, problem):
+def test_a_bad_section_is_named_with_its_line_and_what_to_do(
+    tmp_path: Path, row: str, problem: str
+) -> None:
     found = bad_lines(tmp_path, sections=f"{SECTIONS}{row}\n")
 
     assert len(found) == 1
     assert found[0].startswith(f"sections.csv:4: {problem}")
 
 
-def test_every_fault_of_a_line_is_named_at_once(tmp_path):
+def test_every_fault_of_a_line_is_named_at_once(tmp_path: Path) -> None:
     found = bad_lines(tmp_path, sections=f"{SECTIONS}3 3,1,x,y,1,0,5,5\n")
 
     assert [line.split(" is ")[0] for line in found] == [
@@ -108,32 +117,32 @@ def test_every_fault_of_a_line_is_named_at_once(tmp_path):
     ]
 
 
-def test_missing_columns_are_named(tmp_path):
+def test_missing_columns_are_named(tmp_path: Path) -> None:
     assert bad_lines(tmp_path, students="student\nS1\n") == [
         "students.csv:1: it lacks the columns student_id, max_credits: add them to the first line"
     ]
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (found,) = bad_lines(tmp_path, students=None)
 
     assert found.startswith("students.csv:1: No such file or directory: put the file there")
 
 
 @pytest.mark.parametrize("students", ["", "student_id,max_credits\n"])
-def test_an_empty_file_is_bad(tmp_path, students):
+def test_an_empty_file_is_bad(tmp_path: Path, students: str) -> None:
     (found,) = bad_lines(tmp_path, students=students)
 
     assert found.startswith("students.csv:1: it ")
 
 
-def test_a_quote_that_is_never_closed_is_bad(tmp_path):
+def test_a_quote_that_is_never_closed_is_bad(tmp_path: Path) -> None:
     found = bad_lines(tmp_path, students='student_id,max_credits\nS1,18\n"S2,9\n')
 
     assert found == ["students.csv:3: unexpected end of data: mend the quotes"]
 
 
-def test_bytes_that_are_no_text_are_bad_in_their_line_only(tmp_path):
+def test_bytes_that_are_no_text_are_bad_in_their_line_only(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "students.csv").write_bytes(b"student_id,max_credits\nS1,18\nS\xff,9\n")
 
@@ -143,7 +152,7 @@ def test_bytes_that_are_no_text_are_bad_in_their_line_only(tmp_path):
     assert [(line.file, line.line) for line in bad] == [("students.csv", 3)]
 
 
-def test_bad_lines_can_be_skipped(tmp_path):
+def test_bad_lines_can_be_skipped(tmp_path: Path) -> None:
     write(tmp_path, sections=f"{SECTIONS}3,1,x,3,,,,\n", students=f"{STUDENTS}S1,2\n")
 
     dataset, bad = read_catalogs(tmp_path, skip_bad=True)
@@ -153,7 +162,7 @@ def test_bad_lines_can_be_skipped(tmp_path):
     assert [(line.file, line.line) for line in bad] == [("sections.csv", 4), ("students.csv", 4)]
 
 
-def test_nothing_left_over_is_no_import(tmp_path):
+def test_nothing_left_over_is_no_import(tmp_path: Path) -> None:
     with pytest.raises(BadDatasetError):
         read_catalogs(write(tmp_path, students="student_id\nS1\n"), skip_bad=True)
 
@@ -170,30 +179,32 @@ def test_nothing_left_over_is_no_import(tmp_path):
         ('{"student_id":"S1","term":"fall","sections":["1","1"]}', "it names a section twice"),
     ],
 )
-def test_a_bad_request_is_named_with_its_line_and_what_to_do(tmp_path, line, problem):
+def test_a_bad_request_is_named_with_its_line_and_what_to_do(
+    tmp_path: Path, line: str, problem: str
+) -> None:
     found = bad_lines(tmp_path, requests=f"{REQUESTS}\n{line}\n")
 
     assert len(found) == 1
     assert found[0].startswith(f"requests.jsonl:4: {problem}")
 
 
-def test_bad_catalogs_and_bad_requests_are_named_together(tmp_path):
+def test_bad_catalogs_and_bad_requests_are_named_together(tmp_path: Path) -> None:
     found = bad_lines(tmp_path, students="student_id\n", requests="nonsense\n")
 
     assert [line.split(": ")[0] for line in found] == ["requests.jsonl:1", "students.csv:1"]
 
 
-def test_a_day_without_requests_is_bad(tmp_path):
+def test_a_day_without_requests_is_bad(tmp_path: Path) -> None:
     assert bad_lines(tmp_path, requests="\n") == [
         "requests.jsonl:1: it has no requests: add one at least"
     ]
 
 
-def test_long_values_are_cut_where_they_are_shown(tmp_path):
+def test_long_values_are_cut_where_they_are_shown(tmp_path: Path) -> None:
     (found,) = bad_lines(tmp_path, students=f"student_id,max_credits\n{'x' * 1000},1\n")
 
     assert len(found) < 120
 
 
-def test_bad_lines_read_as_places():
+def test_bad_lines_read_as_places() -> None:
     assert str(BadLine("students.csv", 3, "mend it")) == "students.csv:3: mend it"

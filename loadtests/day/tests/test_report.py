@@ -33,11 +33,11 @@ REPORT = DayReport(
 REJECTED = json.dumps({"reasons": [{"code": "section_full"}, {"code": "section_full"}]}).encode()
 
 
-def headers(kind, subject=b"a"):
+def headers(kind: bytes, subject: bytes = b"a") -> dict[str, bytes]:
     return {"ce_type": kind, "ce_subject": subject}
 
 
-def test_percentiles_are_the_nearest_ranks():
+def test_percentiles_are_the_nearest_ranks() -> None:
     assert percentiles([float(n) for n in range(1, 101)]) == {
         "p50": 50.0,
         "p95": 95.0,
@@ -47,20 +47,20 @@ def test_percentiles_are_the_nearest_ranks():
     assert percentiles([7.0]) == {"p50": 7.0, "p95": 7.0, "p99": 7.0, "max": 7.0}
 
 
-def test_without_outcomes_there_are_no_percentiles():
+def test_without_outcomes_there_are_no_percentiles() -> None:
     assert set(percentiles([]).values()) == {None}
 
 
-def test_latency_is_from_the_schedule_to_the_outcome_of_the_decided():
+def test_latency_is_from_the_schedule_to_the_outcome_of_the_decided() -> None:
     assert latencies_ms([1.0, 2.0, 3.0], array("d", [1.5, 0.0, 3.25])) == [250.0, 500.0]
 
 
-def test_a_rate_over_no_time_is_0():
+def test_a_rate_over_no_time_is_0() -> None:
     assert per_second(5, 0) == 0.0
     assert per_second(5, 2) == 2.5
 
 
-def test_the_first_outcome_of_an_own_enrollment_counts():
+def test_the_first_outcome_of_an_own_enrollment_counts() -> None:
     outcomes = Outcomes([b"a", b"b"])
 
     outcomes.take(headers(b"EnrollmentOpened"), b"", 1.0)
@@ -74,7 +74,7 @@ def test_the_first_outcome_of_an_own_enrollment_counts():
     assert not outcomes.are_complete
 
 
-def test_a_rejection_counts_each_of_its_codes_once():
+def test_a_rejection_counts_each_of_its_codes_once() -> None:
     outcomes = Outcomes([b"a"])
 
     outcomes.take(headers(b"EnrollmentRejected"), REJECTED, 1.0)
@@ -83,17 +83,17 @@ def test_a_rejection_counts_each_of_its_codes_once():
     assert outcomes.are_complete
 
 
-def test_a_rejection_that_cannot_be_read_is_counted_as_such():
+def test_a_rejection_that_cannot_be_read_is_counted_as_such() -> None:
     assert reason_codes(b"nonsense") == reason_codes(b'{"reasons":[1]}') == {"unreadable"}
 
 
-def test_a_report_is_fine_when_all_is_decided_and_no_promise_broken():
+def test_a_report_is_fine_when_all_is_decided_and_no_promise_broken() -> None:
     assert REPORT.is_fine
     assert not replace(REPORT, undecided=1).is_fine
     assert not replace(REPORT, violations=["oversold"]).is_fine
 
 
-def test_a_report_has_the_fields_of_its_json():
+def test_a_report_has_the_fields_of_its_json() -> None:
     assert list(json.loads(json.dumps(REPORT.as_json()))) == [
         "run",
         "requested",
@@ -110,7 +110,7 @@ def test_a_report_has_the_fields_of_its_json():
     ]
 
 
-def test_people_read_the_reasons_and_the_violations():
+def test_people_read_the_reasons_and_the_violations() -> None:
     text = as_text(replace(REPORT, violations=["section 1.1 is oversold"]))
 
     assert "rejected   2 (section_full 2, time_conflict 1)" in text
@@ -119,11 +119,11 @@ def test_people_read_the_reasons_and_the_violations():
     assert "enroll down --wipe" not in text
 
 
-def test_who_was_enrolled_before_is_pointed_to_the_earlier_run():
+def test_who_was_enrolled_before_is_pointed_to_the_earlier_run() -> None:
     assert "enroll down --wipe" in as_text(replace(REPORT, reasons={"already_enrolled": 2}))
 
 
-def test_a_run_is_summed_up():
+def test_a_run_is_summed_up() -> None:
     outcomes = Outcomes([b"a", b"b", b"c"])
     outcomes.take(headers(b"EnrollmentConfirmed"), b"", 11.0)
     outcomes.take(headers(b"EnrollmentRejected", b"c"), REJECTED, 12.0)
@@ -137,14 +137,14 @@ def test_a_run_is_summed_up():
     assert report.violations == ["1 requests did not reach Kafka: too large"]
 
 
-def test_processor_time_is_the_difference_unless_the_process_is_another():
+def test_processor_time_is_the_difference_unless_the_process_is_another() -> None:
     before = {"same": Usage(1.0, 5.0), "restarted": Usage(1.0, 5.0), "gone": Usage(1.0, 5.0)}
     after = {"same": Usage(1.0, 7.5), "restarted": Usage(9.0, 2.0), "new": Usage(9.0, 1.0)}
 
     assert used_between(before, after) == {"same": 2.5, "restarted": 2.0, "new": 1.0}
 
 
-def test_processor_time_of_what_is_gone_is_left_out():
+def test_processor_time_of_what_is_gone_is_left_out() -> None:
     no_process = 2**22 + 1  # above what the kernel gives
 
     assert set(usage_of({"me": os.getpid(), "nobody": no_process})) == {"me"}

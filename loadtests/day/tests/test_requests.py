@@ -4,31 +4,23 @@ from datetime import UTC, datetime
 import pytest
 
 from loadtests.day.copies import copy_of
-from loadtests.day.dataset import Dataset, Request
 from loadtests.day.kafka import DayError
 from loadtests.day.requests import enrollment_id, event_id, prepare, traceparent
+from loadtests.day.tests.making import dataset, request, section, student
 from shared.codec import decode, raw_headers
-from shared.events import EnrollmentRequested, SectionPublished, StudentPublished
+from shared.events import EnrollmentRequested
 from shared.message import Arrival, Message
 
 NOW = datetime(2031, 1, 2, tzinfo=UTC)
-DAY = Dataset(
-    name="set",
-    term="fall",
-    sections=(
-        SectionPublished(
-            version=0, term="fall", section_id="1.1", course_id="1", capacity=5, credits=3
-        ),
-    ),
-    students=(
-        StudentPublished(version=0, student_id="S1", max_credits=18),
-        StudentPublished(version=0, student_id="S2", max_credits=18),
-    ),
-    requests=(Request(1, "S1", ("1.1",)), Request(3, "S2", ("1.1",))),
+DAY = dataset(
+    request(1, "S1", "1.1"),
+    request(3, "S2", "1.1"),
+    sections=(section("1.1"),),
+    students=(student("S1"), student("S2")),
 )
 
 
-def test_ids_follow_from_set_line_copy_and_run():
+def test_ids_follow_from_set_line_copy_and_run() -> None:
     names = [
         ("set", 1, 1, "r"),
         ("tes", 1, 1, "r"),
@@ -44,12 +36,12 @@ def test_ids_follow_from_set_line_copy_and_run():
     assert {one.version for one in ids} == {5}
 
 
-def test_a_run_is_prepared_alike_each_time():
+def test_a_run_is_prepared_alike_each_time() -> None:
     assert prepare([DAY], "r", NOW) == prepare([DAY], "r", NOW)
     assert prepare([DAY], "r", NOW).messages != prepare([DAY], "s", NOW).messages
 
 
-def test_a_message_reads_as_the_request_of_its_line():
+def test_a_message_reads_as_the_request_of_its_line() -> None:
     batch = prepare([DAY], "r", NOW)
 
     message = batch.messages[1]
@@ -61,8 +53,8 @@ def test_a_message_reads_as_the_request_of_its_line():
 
     assert isinstance(read, Arrival)
     wanted = enrollment_id("set", 3, 1, "r")
-    assert read.event == EnrollmentRequested(
-        enrollment_id=wanted, student_id="S2", term="fall", sections=("1.1",)
+    assert read.event == EnrollmentRequested.model_validate(
+        {"enrollment_id": wanted, "student_id": "S2", "term": "fall", "sections": ("1.1",)}
     )
     assert read.event_id == event_id("set", 3, 1, "r")
     assert read.traceparent == traceparent(wanted, read.event_id)
@@ -71,7 +63,7 @@ def test_a_message_reads_as_the_request_of_its_line():
     assert dict(headers)["ce_subject"] == str(wanted).encode()
 
 
-def test_a_trace_is_found_by_the_enrollment():
+def test_a_trace_is_found_by_the_enrollment() -> None:
     wanted = enrollment_id("set", 1, 1, "r")
 
     version, trace, span, flags = traceparent(wanted, event_id("set", 1, 1, "r")).split("-")
@@ -79,20 +71,20 @@ def test_a_trace_is_found_by_the_enrollment():
     assert (version, trace, len(span), flags) == ("00", wanted.hex, 16, "00")
 
 
-def test_the_first_copy_is_the_set_itself():
+def test_the_first_copy_is_the_set_itself() -> None:
     assert copy_of(DAY, 1) == DAY
 
 
-def test_a_later_copy_has_sections_and_students_of_its_own():
+def test_a_later_copy_has_sections_and_students_of_its_own() -> None:
     copy = copy_of(DAY, 3)
 
     assert [section.section_id for section in copy.sections] == ["3-1.1"]
     assert [student.student_id for student in copy.students] == ["3-S1", "3-S2"]
-    assert copy.requests == (Request(1, "3-S1", ("3-1.1",)), Request(3, "3-S2", ("3-1.1",)))
+    assert copy.requests == (request(1, "3-S1", "3-1.1"), request(3, "3-S2", "3-1.1"))
     assert (copy.name, copy.term) == ("set", "fall")
 
 
-def test_copies_take_turns():
+def test_copies_take_turns() -> None:
     batch = prepare([DAY, copy_of(DAY, 2)], "r", NOW)
 
     asked = [json.loads(message.body)["student_id"] for message in batch.messages]
@@ -100,10 +92,8 @@ def test_copies_take_turns():
     assert len(set(batch.enrollment_ids)) == 4
 
 
-def test_an_id_that_a_copy_would_make_too_long_is_refused():
-    long = Dataset(
-        "set", "fall", (), (StudentPublished(version=0, student_id="S" * 63, max_credits=1),)
-    )
+def test_an_id_that_a_copy_would_make_too_long_is_refused() -> None:
+    long = dataset(students=(student("S" * 63),))
 
     with pytest.raises(DayError, match="longer than 64"):
         copy_of(long, 2)

@@ -1,48 +1,42 @@
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.local.servers import LocalServers
-from loadtests.day.catalogs import key_of, news, read_catalogs_of
+from loadtests.day.catalogs import CatalogEntry, key_of, news, read_catalogs_of
 from loadtests.day.collector import Outcome
-from loadtests.day.dataset import Dataset, Request
 from loadtests.day.importing import publish, wait_until_applied
 from loadtests.day.kafka import DayError, consumer_settings, end_offsets, producer_settings
-from loadtests.day.playing import play
-from loadtests.day.requests import prepare
+from loadtests.day.playing import Progress, play
+from loadtests.day.requests import Batch, prepare
+from loadtests.day.tests.making import dataset, request, section, student
 from shared.choreography import ENROLLMENT_EVENTS, REQUESTS, SECTION_CATALOG, STUDENT_CATALOG
-from shared.events import SectionPublished, StudentPublished
 
 NOW = datetime(2031, 1, 2, tzinfo=UTC)
 CATALOGS = (SECTION_CATALOG.name, STUDENT_CATALOG.name)
 
 
-def new_catalog():
+def new_catalog() -> list[CatalogEntry]:
     term = f"term-{uuid4().hex[:8]}"
-    sections = [
-        SectionPublished(
-            version=0, term=term, section_id=f"1.{n}", course_id="1", capacity=5, credits=3
-        )
-        for n in range(20)
-    ]
-    students = [
-        StudentPublished(version=0, student_id=f"{term}-S{n}", max_credits=18) for n in range(20)
-    ]
+    sections = [section(f"1.{n}", term=term) for n in range(20)]
+    students = [student(f"{term}-S{n}") for n in range(20)]
     return [*sections, *students]
 
 
-def new_in(kafka_url: str, entries):
+def new_in(kafka_url: str, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
     known = read_catalogs_of(kafka_url)
     return list(news(entries, known[SECTION_CATALOG.name] | known[STUDENT_CATALOG.name]))
 
 
-def store_offsets(kafka_url: str, group: str, topics):
+def store_offsets(kafka_url: str, group: str, topics: Sequence[str]) -> None:
     consumer = Consumer(consumer_settings(kafka_url) | {"group.id": group})
     places = [
         TopicPartition(place.topic, place.partition, end)
@@ -96,7 +90,7 @@ def test_kafka_that_is_away_is_an_error_that_says_so() -> None:
 
 
 @contextmanager
-def answering(kafka_url: str, answers):
+def answering(kafka_url: str, answers: Callable[[dict[str, Any]], list[str]]) -> Iterator[None]:
     """Stand in for the services: publish what `answers` says of each request."""
     stop = threading.Event()
     consumer = Consumer(consumer_settings(kafka_url))
@@ -104,12 +98,12 @@ def answering(kafka_url: str, answers):
     consumer.assign([TopicPartition(*place, end) for place, end in ends.items()])
     producer = Producer(producer_settings(kafka_url))
 
-    def work():
+    def work() -> None:
         while not stop.is_set():
             message = consumer.poll(0.05)
             if message is None:
                 continue
-            body = json.loads(message.value())
+            body = json.loads(message.value() or b"")
             for kind in answers(body):
                 headers = [("ce_type", kind), ("ce_subject", body["enrollment_id"])]
                 answer = json.dumps({"reasons": [{"code": "section_full"}]})
@@ -126,12 +120,12 @@ def answering(kafka_url: str, answers):
         consumer.close()
 
 
-def day_of(students):
-    requests = tuple(Request(n, f"S{n}", ("1.1",)) for n in range(students))
-    return prepare([Dataset("set", "fall", (), (), requests)], uuid4().hex, NOW)
+def day_of(students: int) -> Batch:
+    requests = (request(n, f"S{n}", "1.1") for n in range(students))
+    return prepare([dataset(*requests)], uuid4().hex, NOW)
 
 
-def answers(body):
+def answers(body: dict[str, Any]) -> list[str]:
     """Confirm even students, twice; reject the others; cancel one; say nothing of another."""
     number = int(body["student_id"][1:])
     if number == 7:
@@ -147,7 +141,7 @@ def answers(body):
 def test_a_run_publishes_all_and_takes_the_first_outcome_of_each(
     servers: LocalServers, rate: float | None
 ) -> None:
-    told = []
+    told: list[Progress] = []
 
     with answering(servers.kafka_url, answers):
         played = play(
