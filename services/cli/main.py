@@ -12,12 +12,14 @@ from typer.core import TyperGroup
 from deploy.local.errors import StackError
 from services.cli import (
     audit_commands,
+    catalog_commands,
+    day_commands,
     dead_letter_commands,
     enrollment_commands,
     stack_commands,
 )
 from services.cli.output import EXIT_CODES, CliError, ExitCode, Output
-from shared.errors import EnrollmentSystemError
+from shared.errors import DeadLetterError, EnrollmentSystemError
 
 TRACEBACK_VARIABLE: Final = "ENROLL_TRACEBACK"
 
@@ -48,6 +50,9 @@ def _report(error: Exception, output: Output) -> ExitCode:
         case CliError(exit_code=exit_code):
             output.fail(str(error))
             return exit_code
+        case DeadLetterError():
+            output.fail(str(error))
+            return ExitCode.NOT_FINE
         case StackError() | EnrollmentSystemError():
             output.fail(str(error))
         case typer.TyperException():
@@ -72,6 +77,8 @@ app = typer.Typer(
 stack_commands.add_to(app)
 enrollment_commands.add_to(app)
 dead_letter_commands.add_to(app)
+catalog_commands.add_to(app)
+day_commands.add_to(app)
 audit_commands.add_to(app)
 
 
