@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import Awaitable, Callable
 from concurrent import futures
+from pathlib import Path
 from typing import Any, Final
 
 import faust
@@ -166,7 +168,13 @@ class TaskService(mode.Service):
 
 def new_app(name: str, handle: HandleBatch) -> tuple[StreamApp, Any]:
     """Make the app, with the one agent that handles batches, and the channel that feeds it."""
-    app = StreamApp(name, broker="kafka://none", store="memory://", topic_disable_leader=True)
+    app = StreamApp(
+        name,
+        broker="kafka://none",
+        store="memory://",
+        datadir=Path(tempfile.gettempdir()) / name,
+        topic_disable_leader=True,
+    )
     channel = app.channel(maxsize=1)
 
     async def handle_batches(runs: Any) -> None:
