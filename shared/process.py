@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from shared import catalogs, inbox, offsets
 from shared.admin import AdminServer
-from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker
+from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen
 from shared.choreography import Service, subscriptions
 from shared.clock import Clock, system_clock
 from shared.codec import describe
@@ -100,6 +100,7 @@ class Process(Generic[State]):
         self._relay = Relay(
             self.database,
             lambda: BatchProducer(settings.kafka_bootstrap_servers, f"/services/{parts.service}"),
+            database_breaker=self._database_breaker,
             kafka_breaker=self._kafka_breaker,
             batch_size_max=settings.relay_batch_size_max,
             on_published=self.instruments.count_published,
@@ -183,7 +184,9 @@ class Process(Generic[State]):
 
         async def tick() -> None:
             try:
-                await timer.tick(self._resources)
+                await self._database_breaker.call_async(timer.tick, self._resources)
+            except BreakerOpen:
+                LOGGER.debug("timer %s waits for the database", timer.name)
             except Exception as error:
                 if not is_transient_database_error(error):
                     raise
@@ -266,7 +269,7 @@ async def renew_inbox(resources: Resources) -> None:
 
 
 def _calm_garbage_collection() -> None:
-    """Batches make many objects and no cycles: look through the heap seldom, and not at the code."""
+    """Batches make many objects and no cycles: look through the heap seldom, not at the code."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)

@@ -46,20 +46,21 @@ class Outbox(Protocol):
 class LeasedOutbox:
     """Reads and deletes on the very connection that holds the lease: lose it, lose the right."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, breaker: Breaker) -> None:
         self._transaction = transaction  # in autocommit: each statement is one of its own
+        self._breaker = breaker
 
     async def oldest(self, limit: int) -> Sequence[OutboxRow]:
         """Read the lowest visible rows."""
-        return await outbox.oldest(self._transaction, limit)
+        return await self._breaker.call_async(outbox.oldest, self._transaction, limit)
 
     async def delete(self, ids: Sequence[int]) -> None:
         """Forget delivered rows."""
-        await outbox.delete(self._transaction, ids)
+        await self._breaker.call_async(outbox.delete, self._transaction, ids)
 
 
 @asynccontextmanager
-async def lease(database: Database) -> AsyncIterator[Outbox]:
+async def lease(database: Database, breaker: Breaker) -> AsyncIterator[Outbox]:
     """Take the right to relay, or raise LeaseLostError while another process has it.
 
     The lock belongs to the session: it goes with the process, or with its connection.
@@ -68,7 +69,7 @@ async def lease(database: Database) -> AsyncIterator[Outbox]:
         if not await driver.fetchval("SELECT pg_try_advisory_lock($1)", LEASE_LOCK):
             raise LeaseLostError("another process relays this outbox")
         try:
-            yield LeasedOutbox(Transaction(connection, driver))
+            yield LeasedOutbox(Transaction(connection, driver), breaker)
         finally:
             if not driver.is_closed():
                 await driver.fetchval("SELECT pg_advisory_unlock($1)", LEASE_LOCK)
@@ -93,13 +94,15 @@ class Relay:
         database: Database,
         new_publisher: Callable[[], Publisher],
         *,
+        database_breaker: Breaker,
         kafka_breaker: Breaker,
         batch_size_max: int,
         on_published: Callable[[int], None],
     ) -> None:
         self._database = database
         self._new_publisher = new_publisher
-        self._breaker = kafka_breaker
+        self._database_breaker = database_breaker
+        self._kafka_breaker = kafka_breaker
         self._batch_size_max = batch_size_max
         self._on_published = on_published
         self._wake = asyncio.Event()
@@ -113,12 +116,14 @@ class Relay:
         """Relay until cancelled; an outage of the database or of Kafka only delays."""
         while True:
             try:
-                async with lease(self._database) as waiting:
+                async with lease(self._database, self._database_breaker) as waiting:
                     await self._relay_with(waiting)
             except LeaseLostError:
                 LOGGER.debug("another process relays; standing by")
             except DeliveryFailedError as error:
                 LOGGER.warning("relay starts again from the outbox: %s", error)
+            except BreakerOpen as error:
+                LOGGER.warning("relay waits for the database: %s", error)
             except Exception as error:
                 if not is_transient_database_error(error):
                     raise
@@ -157,7 +162,7 @@ class Relay:
         publisher.send(rows)
         while True:
             try:
-                return await self._breaker.call_async(publisher.flush)
+                return await self._kafka_breaker.call_async(publisher.flush)
             except BreakerOpen as error:
                 await asyncio.sleep(error.retry_after_seconds)
             except NotDeliveredError as error:
