@@ -15,13 +15,13 @@ class UnreadableError(Exception):
 
 
 class Envelope(NamedTuple):
-    """A CloudEvent; `is_strict` where its data is JSON by the letter of the standard."""
+    """A CloudEvent; `is_utf8` is false where only a lenient reader takes its data for JSON."""
 
     type: str
     id: str
     subject: str | None
     data: Any
-    is_strict: bool
+    is_utf8: bool
     traceparents: int
 
 
@@ -44,8 +44,8 @@ def _binary(topic: str, value: bytes, headers: dict[str, bytes], traceparents: i
         raise UnreadableError("ce_specversion is not 1.0")
     event_type = _known(topic, text["ce_type"], text.get("ce_dataschema"))
     event_id = _uuid(text.get("ce_id"))
-    data, is_strict = _json(value)
-    return Envelope(event_type, event_id, text.get("ce_subject"), data, is_strict, traceparents)
+    data, is_utf8 = _json(value)
+    return Envelope(event_type, event_id, text.get("ce_subject"), data, is_utf8, traceparents)
 
 
 def _structured(topic: str, value: bytes, traceparents: int) -> Envelope:
@@ -77,7 +77,7 @@ def _json(value: bytes) -> tuple[Any, bool]:
     try:
         return json.loads(value.decode()), True
     except (ValueError, RecursionError):
-        pass  # UTF-16 and the like: JSON to a lenient reader only
+        pass  # it may still be UTF-16, or begin with a byte order mark
     try:
         return json.loads(value), False
     except (ValueError, RecursionError):

@@ -8,15 +8,16 @@ from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
 from loadtests.auditor.contract import CANCEL
-from loadtests.auditor.envelopes import Envelope, UnreadableError, open_envelope
+from loadtests.auditor.envelopes import UnreadableError, open_envelope
 from loadtests.auditor.records import Record
 
 SECTIONS_MAX: Final = 50
 DEADLINE_SECONDS_MAX: Final = 2**31 - 1
+NESTING_MAX: Final = 201
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_HYPHENATED: Final = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_HYPHENATED: Final = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 ENROLLMENT_ID: Final = re.compile(
-    rf"(urn:uuid:)?{_HYPHENATED}|\{{{_HYPHENATED}\}}|[0-9a-f]{{32}}", re.IGNORECASE
+    rf"(urn:uuid:)?{_HYPHENATED}|\{{{_HYPHENATED}\}}|[0-9a-fA-F]{{32}}"
 )
 
 
@@ -60,19 +61,34 @@ def read_request(record: Record) -> Request | Unreadable:
         enrollment_id, student_id = _ids(envelope.data)
     except UnreadableError as error:
         return Unreadable(place, str(error))
-    if envelope.type == CANCEL:
-        if not envelope.is_strict:
-            return Unreadable(place, "its body is not JSON in UTF-8")
+    if envelope.type == CANCEL:  # never lost for its form, where its ids are readable
         return Request(Kind.CANCEL, enrollment_id, student_id, None, (), None, place)
-    return _request(envelope, enrollment_id, student_id, place, record)
+    is_plain = envelope.is_utf8 and _is_plain(envelope.data)
+    return _request(envelope.data, enrollment_id, student_id, is_plain, record)
+
+
+def _is_plain(data: Any) -> bool:
+    """Tell whether every reader of JSON takes it: no half characters, no endless nesting."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+        return _depth(data) <= NESTING_MAX
+    except (UnicodeEncodeError, RecursionError):
+        return False
+
+
+def _depth(data: Any) -> int:
+    inner = data.values() if isinstance(data, dict) else data
+    if not isinstance(data, dict | list):
+        return 0
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _request(
-    envelope: Envelope, enrollment_id: str, student_id: str, place: str, record: Record
+    data: Any, enrollment_id: str, student_id: str, is_plain: bool, record: Record
 ) -> Request:
-    data = envelope.data
+    place = place_of(record)
     term, sections, deadline = data.get("term"), data.get("sections"), data.get("deadline_seconds")
-    if envelope.is_strict and _is_valid(term, sections, deadline):
+    if is_plain and _is_valid(term, sections, deadline):
         seconds = None if deadline is None else float(deadline)
         body: Hashable = (term, tuple(sections), seconds)
         return Request(Kind.VALID, enrollment_id, student_id, term, tuple(sections), body, place)
