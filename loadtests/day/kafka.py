@@ -40,7 +40,7 @@ def producer_settings(kafka_url: str) -> Settings:
         "acks": "all",
         "partitioner": "murmur2_random",
         "compression.type": "lz4",
-        "linger.ms": 1,
+        "linger.ms": 5,
         "message.timeout.ms": 60_000,
         "log_level": 0,
     }

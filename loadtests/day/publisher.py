@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from loadtests.day.kafka import partitions_of, producer_settings
+from loadtests.day.kafka import Settings, partitions_of, producer_settings
 from loadtests.day.requests import Batch
 from shared.choreography import REQUESTS
 
 BURST_MAX: Final = 500
 QUEUE_MAX: Final = 20_000
+SLOW_RATE_MAX: Final = 500.0
 FULL_WAIT_SECONDS: Final = 0.001
 CLOSE_SECONDS_MAX: Final = 1.0
 WARM_UP_SECONDS: Final = 0.7  # the library asks twice a second for its producer's id
@@ -21,8 +22,7 @@ class Publisher:
     """Sends each message once; `started_at` says from when the latency of each counts."""
 
     def __init__(self, kafka_url: str, batch: Batch, rate: float | None) -> None:
-        settings = {"queue.buffering.max.messages": QUEUE_MAX, "delivery.report.only.error": True}
-        self._producer: Any = Producer(producer_settings(kafka_url) | settings)
+        self._producer: Any = Producer(producer_settings(kafka_url) | _settings(rate))
         self._batch = batch
         self._rate = rate
         self._first_at = 0.0
@@ -97,3 +97,12 @@ class Publisher:
         """Forget what was not sent; what was sent, Kafka has."""
         self._producer.purge()
         self._producer.flush(CLOSE_SECONDS_MAX)
+
+
+def _settings(rate: float | None) -> Settings:
+    is_slow = rate is not None and rate <= SLOW_RATE_MAX
+    return {
+        "queue.buffering.max.messages": QUEUE_MAX,
+        "delivery.report.only.error": True,
+        "linger.ms": 1 if is_slow else 5,  # fewer and larger requests spare both sides
+    }

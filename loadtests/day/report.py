@@ -67,7 +67,7 @@ def undelivered(played: Played) -> list[str]:
     """Say which requests the services never saw: their lack of an outcome is no fault of theirs."""
     if not played.not_delivered:
         return []
-    return [f"{played.not_delivered} requests did not reach Kafka: {played.delivery_error}"]
+    return [f"requests that did not reach Kafka: {played.not_delivered} ({played.delivery_error})"]
 
 
 def latencies_ms(started_at: Sequence[float], decided_at: Sequence[float]) -> list[float]:

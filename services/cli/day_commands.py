@@ -75,7 +75,7 @@ def day(
             target.database_urls,
             wishes,
             pids=pids,
-            say=output.progress,
+            say=lambda text: say(output, text),
             on_progress=show_progress,
         )
     output.emit(report.as_json(), as_text(report))
@@ -118,6 +118,13 @@ def pids_of(status: "Status") -> dict[str, int]:
     servers = {"kafka": status.servers.kafka.pid, "postgres": status.servers.postgres.pid}
     services = {name: service.pid for name, service in status.services.items()}
     return {name: pid for name, pid in {**services, **servers}.items() if pid is not None}
+
+
+def say(output: Output, text: str) -> None:
+    """Say what begins now, in a line of its own."""
+    if sys.stderr.isatty():
+        print(CLEAR_LINE, end="", file=sys.stderr)
+    output.progress(text)
 
 
 def show_progress(progress: "Progress") -> None:

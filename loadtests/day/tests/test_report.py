@@ -134,7 +134,7 @@ def test_a_run_is_summed_up() -> None:
     assert (report.confirmed, report.rejected, report.cancelled, report.undecided) == (1, 1, 0, 1)
     assert report.latency_ms == {"p50": 500.0, "p95": 1000.0, "p99": 1000.0, "max": 1000.0}
     assert (report.per_second, report.wall_seconds) == (1.0, 4.0)
-    assert report.violations == ["1 requests did not reach Kafka: too large"]
+    assert report.violations == ["requests that did not reach Kafka: 1 (too large)"]
 
 
 def test_processor_time_is_the_difference_unless_the_process_is_another() -> None:
