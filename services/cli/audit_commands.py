@@ -3,7 +3,7 @@
 # ruff: noqa: PLC0415  (heavy imports wait until a command runs, so that --help is quick)
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -42,11 +42,23 @@ def audit(
             target.kafka_url,
             dict(target.database_urls),
             rest_seconds=rest_seconds,
-            on_progress=output.progress,
+            on_progress=_without_repeats(output.progress),
         )
     )
     output.emit(report.as_json(), *report_parts(report))
     return ExitCode(report.exit_code)
+
+
+def _without_repeats(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Say only what differs from what was said last."""
+    last: list[str] = []
+
+    def say_once(text: str) -> None:
+        if last != [text]:
+            last[:] = [text]
+            say(text)
+
+    return say_once
 
 
 def report_parts(report: "Report") -> list[str | Table]:
@@ -62,10 +74,10 @@ def report_parts(report: "Report") -> list[str | Table]:
         **{f"events in {topic}": n for topic, n in report.events_by_topic.items()},
         "sections": report.sections,
         "seats reserved": report.seats_reserved,
+        "violations": len(report.violations),
     }
     return [
         *(str(violation) for violation in report.violations),
         *(f"not checked: {what}" for what in report.unchecked),
         Table(("what", "count"), list(counts.items())),
-        f"{len(report.violations)} violations",
     ]

@@ -43,7 +43,7 @@ def outcome_named(name: str | None) -> Outcome | None:
 async def replay(target: Target, service: str, letter_id: int, operator: str) -> Done:
     """Replay a dead letter and its queue."""
     async with transaction(target, service) as begun:
-        unit, reactions = _parts(target, service, begun)
+        unit, reactions = parts_of(target, service, begun)
         queue = await dead_letter.queue_of(begun, letter_id)
         folded = await dead_letter.replay(
             begun, unit, letter_id, reactions, operator=operator, now=system_clock()
@@ -56,7 +56,7 @@ async def discard(
 ) -> Done:
     """Discard a dead letter."""
     async with transaction(target, service) as begun:
-        unit, reactions = _parts(target, service, begun)
+        unit, reactions = parts_of(target, service, begun)
         folded = await dead_letter.discard(
             begun,
             unit,
@@ -73,7 +73,7 @@ def _types(folded: Folded) -> list[str]:
     return [type(emitted.event).__name__ for emitted in folded.emitted]
 
 
-def _parts(
+def parts_of(
     target: Target, service: str, begun: Transaction
 ) -> tuple[PostgresUnit[Any], Reactions[Any]]:
     """Give what decides in a service, exactly as its process has it."""

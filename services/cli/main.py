@@ -58,12 +58,21 @@ def _report(error: Exception, output: Output) -> ExitCode:
         case typer.TyperException():
             output.fail(f"{error.format_message()} See `enroll --help`.")
         case _:
-            text = str(error).partition("\n")[0] or "no text"
-            output.fail(
-                f"{type(error).__name__}: {text}; see `enroll status`, or set "
-                f"{TRACEBACK_VARIABLE}=1 to see where it comes from"
-            )
+            output.fail(_describe_foreign(error))
     return ExitCode.NOT_NOW
+
+
+def _describe_foreign(error: Exception) -> str:
+    """Say what an error of a library means to an operator; named, for importing it is slow."""
+    text = str(error).partition("\n")[0] or "no text"
+    if type(error).__name__ == "KafkaException":
+        return f"Kafka does not do it ({error.args[0].str()}): see `enroll status`"
+    if isinstance(error, OSError):
+        return f"a server or a file is not there ({text}): see `enroll status`"
+    return (
+        f"{type(error).__name__}: {text}; see `enroll status`, or set {TRACEBACK_VARIABLE}=1 "
+        "to see where it comes from"
+    )
 
 
 app = typer.Typer(

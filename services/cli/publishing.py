@@ -73,7 +73,7 @@ def publish(target: Target, event: EnrollmentEvent) -> None:
         why = errors[0].str() if errors else f"no answer within {DELIVERY_SECONDS:.0f} s"
         raise CliError(
             f"Kafka at {target.kafka_url} did not confirm the event ({why}): see `enroll status`, "
-            f"then repeat with --id {event.enrollment_id}, which is safe"
+            f"then repeat it, which is safe for the same enrollment ({event.enrollment_id})"
         )
 
 

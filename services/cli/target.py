@@ -57,12 +57,10 @@ def _local_urls() -> tuple[str | None, str | None]:
     from deploy.local import stack, state  # noqa: PLC0415  (slow, and the environment may say all)
 
     servers = stack.status(state.default_directory()).servers
-    ready = state.ProcessState.READY
     kafka, postgres = servers.kafka, servers.postgres
-    return (
-        kafka.url if kafka.state is ready else None,
-        postgres.url if postgres.state is ready else None,
-    )
+    if {kafka.state, postgres.state} == {state.ProcessState.STOPPED}:
+        return None, None
+    return kafka.url, postgres.url  # of one that is down, the connection will tell
 
 
 @asynccontextmanager

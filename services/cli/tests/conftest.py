@@ -1,0 +1,21 @@
+"""A whole target for the commands: real Kafka, and a fresh database for each service."""
+
+import pytest
+
+from conftest import Databases
+from deploy.local.servers import LocalServers
+from services.cli import dead_letter_commands, enrollment_commands
+from services.cli.target import Target
+from shared.choreography import Service
+
+
+@pytest.fixture
+async def target(
+    servers: LocalServers, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> Target:
+    """What the commands find instead of a running stack."""
+    urls = {service.value: await databases.make(service) for service in Service}
+    found = Target(servers.kafka_url, urls)
+    monkeypatch.setattr(enrollment_commands, "find_target", lambda: found)
+    monkeypatch.setattr(dead_letter_commands, "find_target", lambda: found)
+    return found
