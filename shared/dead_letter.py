@@ -14,7 +14,7 @@ from shared.codec import decode, encode_body
 from shared.database import Transaction
 from shared.errors import DeadLetterError
 from shared.events import EnrollmentRequested, MalformedRequest
-from shared.identifiers import EnrollmentId
+from shared.identifiers import EnrollmentId, in_lock_order
 from shared.message import Arrival, Message, Unreadable
 from shared.reaction import Context, Folded, Holding, Parked, Reactions, State, Unit, describe_error
 from shared.telemetry import continue_or_start
@@ -77,7 +77,7 @@ async def holding(
         SELECT topic, enrollment_id FROM dead_letter
         WHERE holds AND enrollment_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
         """,
-        sorted(enrollment_ids),
+        in_lock_order(enrollment_ids),
     )
     return {(row["topic"], row["enrollment_id"]) for row in rows}
 

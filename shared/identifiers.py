@@ -1,7 +1,8 @@
 """The names by which things are known, each a type of its own so that they cannot be mixed up."""
 
-from collections.abc import Callable
-from typing import NamedTuple, NewType
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import NamedTuple, NewType, TypeVar
 from uuid import UUID
 
 import uuid_utils.compat
@@ -13,6 +14,7 @@ SectionId = NewType("SectionId", str)
 CourseId = NewType("CourseId", str)
 Term = NewType("Term", str)
 
+AnyId = TypeVar("AnyId", bound=UUID)
 NewEventId = Callable[[], EventId]
 
 
@@ -33,3 +35,8 @@ class PartitionKey(NamedTuple):
 def new_event_id() -> EventId:
     """Make a UUIDv7: the inbox is partitioned by its time, and its index grows at one end."""
     return EventId(uuid_utils.compat.uuid7())
+
+
+def in_lock_order(ids: Iterable[AnyId]) -> list[AnyId]:
+    """Sort ids as PostgreSQL sorts a uuid: whoever locks many rows must use one order."""
+    return sorted(ids, key=attrgetter("int"))

@@ -6,10 +6,11 @@ from typing import Final
 from uuid import UUID
 
 from shared.database import Transaction
-from shared.identifiers import EventId
+from shared.identifiers import EventId, in_lock_order
 
 RETENTION_DAYS: Final = 21  # the topics' 7 days, and an event that waited 14 days unpublished
 AHEAD_DAYS: Final = 7
+RENEWAL_LOCK: Final = 8_340_117  # one at a time, or two would make the same partition
 
 
 async def claim(transaction: Transaction, event_ids: Collection[EventId]) -> set[EventId]:
@@ -23,7 +24,7 @@ async def claim(transaction: Transaction, event_ids: Collection[EventId]) -> set
         INSERT INTO inbox (event_id) SELECT unnest($1::uuid[])
         ON CONFLICT DO NOTHING RETURNING event_id
         """,
-        sorted(set(event_ids)),
+        in_lock_order(set(event_ids)),
     )
     return {row["event_id"] for row in rows}
 
@@ -40,6 +41,7 @@ async def renew_partitions(transaction: Transaction, now: datetime) -> None:
 
     An id outside all of them goes to the default partition, which is never dropped.
     """
+    await transaction.execute("SELECT pg_advisory_xact_lock($1)", RENEWAL_LOCK)
     rows = await transaction.fetch(
         """
         SELECT inhrelid::regclass::text AS name

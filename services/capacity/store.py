@@ -20,15 +20,14 @@ from sqlalchemy import (
 from services.capacity.model import Reservation, ReservationState, Section, State
 from shared.database import AnyRow, Transaction
 from shared.events import (
-    EnrollmentEvent,
     Event,
     SectionPublished,
     SectionState,
     SectionWithdrawn,
     StudentValidated,
 )
-from shared.identifiers import EnrollmentId, SectionKey, Term
-from shared.reaction import Rows
+from shared.identifiers import EnrollmentId, SectionKey, Term, in_lock_order
+from shared.reaction import Rows, enrollments_of, only
 
 METADATA: Final = MetaData()
 
@@ -62,11 +61,11 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     reservations = await _lock_reservations(transaction, events)
     keys = {
         SectionKey(event.term, section_id)
-        for event in events
-        if isinstance(event, StudentValidated)
+        for event in only(events, StudentValidated)
         for section_id in event.sections
     }
-    keys |= {e.key for e in events if isinstance(e, (SectionPublished, SectionWithdrawn))}
+    keys |= {event.key for event in only(events, SectionPublished)}
+    keys |= {event.key for event in only(events, SectionWithdrawn)}
     for reservation in reservations.values():
         if reservation.state is ReservationState.RESERVED and reservation.term is not None:
             keys |= {SectionKey(reservation.term, s) for s in reservation.sections}
@@ -77,14 +76,10 @@ async def _lock_reservations(
     transaction: Transaction, events: Sequence[Event]
 ) -> dict[EnrollmentId, Reservation]:
     """Make the rows that are missing, then lock them all: a row gives order between topics."""
-    students = {
-        event.enrollment_id: event.student_id
-        for event in events
-        if isinstance(event, EnrollmentEvent)
-    }
+    students = enrollments_of(events)
     if not students:
         return {}
-    ids = sorted(students)
+    ids = in_lock_order(students)
     made = await transaction.fetch(
         """
         INSERT INTO reservation (enrollment_id, student_id, state, is_answered, sections)
@@ -95,7 +90,7 @@ async def _lock_reservations(
         ids,
         [students[enrollment_id] for enrollment_id in ids],
     )
-    known = sorted(students.keys() - {row["enrollment_id"] for row in made})
+    known = in_lock_order(students.keys() - {row["enrollment_id"] for row in made})
     if not known:
         return {}
     rows = await transaction.fetch(

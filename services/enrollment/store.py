@@ -18,15 +18,14 @@ from services.enrollment.model import (
 from shared.database import AnyRow, Transaction
 from shared.events import (
     EnrollmentCancellationRequested,
-    EnrollmentEvent,
     EnrollmentRequested,
     Event,
     MalformedRequest,
     Reason,
     Stage,
 )
-from shared.identifiers import EnrollmentId, StudentId
-from shared.reaction import Rows
+from shared.identifiers import EnrollmentId, StudentId, in_lock_order
+from shared.reaction import Rows, enrollments_of
 
 METADATA: Final = MetaData()
 
@@ -61,7 +60,7 @@ CONFLICT: Final = Table(
 )
 
 _REASONS: Final = TypeAdapter(tuple[Reason, ...])
-_OPENS = (EnrollmentRequested, MalformedRequest, EnrollmentCancellationRequested)
+_OPENS: Final = frozenset({EnrollmentRequested, MalformedRequest, EnrollmentCancellationRequested})
 
 
 async def load(transaction: Transaction, events: Sequence[Event], policy: DeadlinePolicy) -> State:
@@ -69,10 +68,8 @@ async def load(transaction: Transaction, events: Sequence[Event], policy: Deadli
 
     Only a request or a cancel makes a row that is missing: the services answer what was opened.
     """
-    ids = {event.enrollment_id for event in events if isinstance(event, EnrollmentEvent)}
-    opening = {
-        event.enrollment_id: event.student_id for event in events if isinstance(event, _OPENS)
-    }
+    ids = enrollments_of(events).keys()
+    opening = enrollments_of(event for event in events if type(event) in _OPENS)
     made = await _make_rows(transaction, opening) if opening else set()
     enrollments = await _lock_rows(transaction, ids - made) if ids - made else {}
     return State(Rows(enrollments), policy)
@@ -81,7 +78,7 @@ async def load(transaction: Transaction, events: Sequence[Event], policy: Deadli
 async def _make_rows(
     transaction: Transaction, students: dict[EnrollmentId, StudentId]
 ) -> set[EnrollmentId]:
-    ids = sorted(students)
+    ids = in_lock_order(students)
     rows = await transaction.fetch(
         """
         INSERT INTO enrollment (enrollment_id, student_id, state, sections, cancelled_by)
@@ -103,7 +100,7 @@ async def _lock_rows(
         SELECT * FROM enrollment WHERE enrollment_id = ANY($1::uuid[])
         ORDER BY enrollment_id FOR UPDATE
         """,
-        sorted(ids),
+        in_lock_order(ids),
     )
     return {row["enrollment_id"]: _enrollment(row) for row in rows if row["state"] != "undecided"}
 

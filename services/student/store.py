@@ -22,7 +22,6 @@ from sqlalchemy import (
 from services.student.model import Claim, ClaimState, Section, Slot, State, Student
 from shared.database import AnyRow, Transaction
 from shared.events import (
-    EnrollmentEvent,
     EnrollmentOpened,
     Event,
     SectionPublished,
@@ -30,7 +29,8 @@ from shared.events import (
     StudentPublished,
     StudentWithdrawn,
 )
-from shared.identifiers import EnrollmentId, SectionKey, StudentId
+from shared.identifiers import EnrollmentId, SectionKey, StudentId, in_lock_order
+from shared.reaction import enrollments_of, only
 
 METADATA: Final = MetaData()
 
@@ -77,17 +77,15 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     are read here cannot grow before the commit.
     """
     claims = await _lock_claims(transaction, events)
-    opened = [event for event in events if isinstance(event, EnrollmentOpened)]
+    opened = only(events, EnrollmentOpened)
     asking = {event.student_id for event in opened}
-    published = {
-        event.student_id
-        for event in events
-        if isinstance(event, (StudentPublished, StudentWithdrawn))
-    }
+    published = {event.student_id for event in only(events, StudentPublished)}
+    published |= {event.student_id for event in only(events, StudentWithdrawn)}
     students = await _lock_students(transaction, asking | published)
     claims |= await _read_held_claims(transaction, asking)
     keys = {SectionKey(event.term, s) for event in opened for s in event.sections}
-    keys |= {e.key for e in events if isinstance(e, (SectionPublished, SectionWithdrawn))}
+    keys |= {event.key for event in only(events, SectionPublished)}
+    keys |= {event.key for event in only(events, SectionWithdrawn)}
     sections = await _read_sections(transaction, keys)
     return State(claims=claims, students=students, sections=sections)
 
@@ -96,14 +94,10 @@ async def _lock_claims(
     transaction: Transaction, events: Sequence[Event]
 ) -> dict[EnrollmentId, Claim]:
     """Make the rows that are missing, then lock them all: a row gives order between topics."""
-    students = {
-        event.enrollment_id: event.student_id
-        for event in events
-        if isinstance(event, EnrollmentEvent)
-    }
+    students = enrollments_of(events)
     if not students:
         return {}
-    ids = sorted(students)
+    ids = in_lock_order(students)
     made = await transaction.fetch(
         """
         INSERT INTO claim (enrollment_id, student_id, state, sections, credits, credit_limit, slots)
@@ -114,7 +108,7 @@ async def _lock_claims(
         ids,
         [students[enrollment_id] for enrollment_id in ids],
     )
-    known = sorted(students.keys() - {row["enrollment_id"] for row in made})
+    known = in_lock_order(students.keys() - {row["enrollment_id"] for row in made})
     if not known:
         return {}
     rows = await transaction.fetch(
