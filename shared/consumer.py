@@ -135,23 +135,27 @@ class BatchConsumer(threading.Thread):
         """Read until stopped; an error here ends the thread and is kept in `failure`."""
         try:
             self._consumer = Consumer(self._settings, logger=LOGGER)
-            self._consumer.subscribe(
-                self._topics,
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_revoke,
-            )
-            while not self._stopping.is_set():
-                self._step()
+            try:
+                self._read_until_stopped()
+            finally:
+                self._consumer.close()
         except Exception as error:
             LOGGER.exception("the consumer has failed")
             self.failure = error
-        finally:
-            self._consumer.close()
+
+    def _read_until_stopped(self) -> None:
+        self._consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+        while not self._stopping.is_set():
+            self._step()
 
     def _step(self) -> None:
         self._place()
-        self._apply_pauses(self._desk.closed_topics())
+        self._apply_pauses()
         batch = self._read()
         if batch.moves and self._handle(batch):
             self._committed(batch.moves)
@@ -164,7 +168,8 @@ class BatchConsumer(threading.Thread):
             gather_seconds = min(
                 self._gather_seconds_max, self._last_size * GATHER_SECONDS_PER_MESSAGE
             )
-            self._ahead += self._consumer.consume(self._batch_size_max - 1, gather_seconds)
+            more = self._consumer.consume(self._batch_size_max - 1, gather_seconds)
+            self._ahead += more  # only now: a revocation meanwhile has put another list there
         taken, self._ahead = self._ahead, []
         batch = self._batch(taken)
         self._last_size = len(batch.messages)
@@ -205,7 +210,7 @@ class BatchConsumer(threading.Thread):
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
             LOGGER.error("%s/%s: next offset %s is not in the log", *key, position)
             self._out_of_range.add(key)
-        elif error.fatal():
+        elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  such as: fenced
             raise KafkaException(error)
         else:
             LOGGER.warning("consumer: %s", error)
@@ -231,7 +236,7 @@ class BatchConsumer(threading.Thread):
         """Poll while a batch takes long, without reading further."""
         if self._stopping.is_set():
             run.cancel()
-        self._apply_pauses(frozenset(self._topics))
+        self._apply_pauses()
         message = self._consumer.poll(0)
         if message is not None:
             self._ahead.append(message)
@@ -256,6 +261,7 @@ class BatchConsumer(threading.Thread):
         keys = [PartitionKey(p.topic, p.partition) for p in partitions]
         self._positions |= dict.fromkeys(keys)
         self._consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
+        self._apply_pauses()
         self._probe_at_seconds = 0.0
         self._place()
 
@@ -269,7 +275,7 @@ class BatchConsumer(threading.Thread):
     def _place(self) -> None:
         """Start reading, where the database says, the partitions that have no place yet.
 
-        Until then whatever they bring is dropped.
+        Until then they are paused, and whatever they bring is dropped.
         """
         keys = [key for key, position in self._positions.items() if position is None]
         if not keys or time.monotonic() < self._probe_at_seconds:
@@ -280,14 +286,21 @@ class BatchConsumer(threading.Thread):
             LOGGER.warning("partitions wait for the database: %r", error)
             self._probe_at_seconds = time.monotonic() + PROBE_SECONDS
             return
-        self._consumer.incremental_unassign([TopicPartition(*key) for key in keys])
+        self._unassign(keys)
         self._consumer.incremental_assign(
             [TopicPartition(*key, offsets.get(key, OFFSET_BEGINNING)) for key in keys]
         )
-        self._paused -= frozenset(keys)
-        self._out_of_range -= set(keys)
         for key in keys:
             self._positions[key] = offsets.get(key, 0)
+        self._apply_pauses()  # at once: the poll that brought the assignment goes on to read
+
+    def _unassign(self, keys: Iterable[PartitionKey]) -> None:
+        """Give partitions up, resumed: the client would keep them paused when they come again."""
+        partitions = [TopicPartition(*key) for key in keys]
+        self._consumer.resume(partitions)
+        self._consumer.incremental_unassign(partitions)
+        self._paused -= frozenset(keys)
+        self._out_of_range -= frozenset(keys)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Roll back, and forget all that was read, before anybody reads these again."""
@@ -300,12 +313,16 @@ class BatchConsumer(threading.Thread):
             self._positions.pop(key, None)
             self._ends.pop(key, None)
         self._ahead = [m for m in self._ahead if _key(m) not in gone]
-        self._paused -= frozenset(gone)
-        self._out_of_range -= gone
-        self._consumer.incremental_unassign(partitions)
+        self._unassign(gone)
 
-    def _apply_pauses(self, closed_topics: frozenset[str]) -> None:
-        wanted = frozenset(key for key in self._positions if key.topic in closed_topics)
+    def _apply_pauses(self) -> None:
+        """Pause what is not to be read now: closed topics, and everything while a batch runs."""
+        closed = self._desk.closed_topics() if self._run is None else frozenset(self._topics)
+        wanted = frozenset(
+            key
+            for key, position in self._positions.items()
+            if position is None or key.topic in closed
+        )
         stop, go = wanted - self._paused, self._paused - wanted
         if stop:
             self._consumer.pause([TopicPartition(*key) for key in stop])

@@ -95,6 +95,8 @@ class Database:
                 if driver.is_closed():
                     await connection.invalidate()
                     await self.engine.dispose(close=False)
+                elif driver.is_in_transaction():  # its rollback was interrupted
+                    await connection.invalidate()
 
     async def ping(self) -> None:
         """Raise unless the database answers."""

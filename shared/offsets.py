@@ -11,13 +11,19 @@ from shared.message import Move
 async def advance(transaction: Transaction, moves: Mapping[PartitionKey, Move]) -> None:
     """Move the offsets, or raise StaleBatchError where another process has moved one.
 
-    A partition without a row is at offset 0, or wherever its log begins.
+    A partition without a row is at offset 0, or wherever its log begins: whoever expects more
+    has read it for a database that knew more, and must begin again.
     """
     keys = sorted(moves)
     rows = await transaction.fetch(
         """
         INSERT INTO consumer_offset AS o (topic, partition, next_offset)
-        SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
+        SELECT topic, partition, next_offset
+        FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
+            AS wanted (topic, partition, next_offset, expected)
+        WHERE expected = 0 OR EXISTS (
+            SELECT FROM consumer_offset AS there
+            WHERE (there.topic, there.partition) = (wanted.topic, wanted.partition))
         ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
         WHERE o.next_offset =
             ($4::bigint[])[array_position($5::text[], o.topic || '/' || o.partition)]

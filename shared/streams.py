@@ -65,7 +65,6 @@ class BatchRun:
         self._batch = batch
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
-        self._is_cancelled = False
         self.done: futures.Future[None] = futures.Future()
 
     def cancel(self) -> None:
@@ -73,20 +72,23 @@ class BatchRun:
         self._loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> None:
-        self._is_cancelled = True
         if self._task is not None:
             self._task.cancel()
+        elif not self.done.done():
+            self.done.set_exception(futures.CancelledError())
 
     async def work(self, handle: HandleBatch) -> None:
         """Handle the batch and say how it went; never raises, or the agent would die of it."""
-        if self._is_cancelled:
-            self.done.set_exception(futures.CancelledError())
-            return
+        if self.done.done():
+            return  # cancelled before it began
         self._task = asyncio.ensure_future(handle(self._batch))
+        self._task.add_done_callback(self._finish)  # also where the agent is stopped meanwhile
         await asyncio.wait([self._task])
-        if self._task.cancelled():
+
+    def _finish(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled():
             self.done.set_exception(futures.CancelledError())
-        elif (error := self._task.exception()) is not None:
+        elif (error := task.exception()) is not None:
             self.done.set_exception(error)
         else:
             self.done.set_result(None)

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic
 
 from shared.breaker import Breaker, BreakerOpen
@@ -12,7 +13,8 @@ from shared.clock import Clock
 from shared.codec import decode, uses_inbox
 from shared.consumer import ReadBatch
 from shared.errors import StaleBatchError
-from shared.message import Arrival, Message, Unreadable
+from shared.identifiers import PartitionKey
+from shared.message import Arrival, Message, Move, Unreadable
 from shared.reaction import (
     Batch,
     Folded,
@@ -86,12 +88,15 @@ class Worker(Generic[State]):
         return Batch(arrivals, unreadable, read.moves)
 
     async def _commit(self, batch: Batch) -> Folded:
+        return await self._until_committed(lambda: self._commit_once(batch))
+
+    async def _until_committed(self, commit_once: Callable[[], Awaitable[Folded]]) -> Folded:
         """Commit once the database lets us; only an error that would repeat gets out."""
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._breaker.call_async(self._commit_once, batch)
+                return await self._breaker.call_async(commit_once)
             except BreakerOpen as error:
                 await asyncio.sleep(error.retry_after_seconds)
             except Exception as error:
@@ -105,19 +110,29 @@ class Worker(Generic[State]):
             return await react(unit, batch, self._reactions, self._clock(), uses_inbox=uses_inbox)
 
     async def _one_by_one(self, batch: Batch) -> Folded:
-        """Commit each message alone, park those that the database refuses, then move on."""
+        """Commit each message alone, park those that the database refuses, then move on.
+
+        The offsets stand still until the end, and every transaction sees to it that they do.
+        """
         total = Folded()
         for arrival in batch.arrivals:
+            key = arrival.message.partition_key
+            still = {key: Move(batch.moves[key].expected, batch.moves[key].expected)}
             try:
-                folded = await self._commit(Batch([arrival], [], {}))
+                folded = await self._commit(Batch([arrival], [], still))
+            except StaleBatchError:
+                raise
             except Exception as error:
                 LOGGER.exception("%s is refused, and parked", _place(arrival.message))
-                folded = await self._park(arrival, error)
+                park_once = partial(self._park_once, arrival, error, still)
+                folded = await self._until_committed(park_once)
             _add(total, folded)
         _add(total, await self._commit(Batch([], batch.unreadable, batch.moves)))
         return total
 
-    async def _park(self, arrival: Arrival, error: Exception) -> Folded:
+    async def _park_once(
+        self, arrival: Arrival, error: Exception, still: Mapping[PartitionKey, Move]
+    ) -> Folded:
         parked = Parked(
             arrival.message,
             "database_refused",
@@ -127,6 +142,7 @@ class Worker(Generic[State]):
             holds=arrival.enrollment_id is not None,
         )
         async with self._open_unit() as unit:
+            await unit.advance(still)
             if uses_inbox(arrival.message.topic):
                 await unit.claim([arrival.event_id])
             await unit.park([parked], self._clock())

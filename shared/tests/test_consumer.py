@@ -1,0 +1,446 @@
+"""The consumer's thread against a real broker, its batches committed to a real database."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from shared import offsets
+from shared.consumer import BatchConsumer, ReadBatch, consumer_settings
+from shared.database import Database
+from shared.identifiers import PartitionKey
+from shared.streams import BatchRun
+from shared.tests.machinery import (
+    Servers,
+    eventually,
+    new_topic,
+    offset_of,
+    produce,
+    rows_of,
+    unique,
+)
+
+TAKEN = "CREATE TABLE taken (topic text, partition int, number bigint, value text)"
+SESSION_SECONDS = 6.0
+
+
+class DatabaseDesk:
+    """Commits what each batch brought, and its offsets; a batch waits while the desk is held."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._loop = asyncio.get_running_loop()
+        self.may_commit = asyncio.Event()
+        self.may_commit.set()
+        self.started: list[ReadBatch] = []
+        self.ended_badly: list[BaseException] = []
+        self.error: Exception | None = None
+        self.closed: frozenset[str] = frozenset()
+        self.reads_that_fail = 0
+
+    def start(self, batch: ReadBatch) -> BatchRun:
+        run = BatchRun(batch, self._loop)
+        asyncio.run_coroutine_threadsafe(run.work(self._handle), self._loop)
+        return run
+
+    async def _handle(self, batch: ReadBatch) -> None:
+        self.started.append(batch)
+        try:
+            async with self._database.transaction() as transaction:
+                await self.may_commit.wait()
+                self._raise_error()
+                await offsets.advance(transaction, batch.moves)
+                records = [
+                    (m.topic, m.partition, m.offset, (m.value or b"").decode())
+                    for m in batch.messages
+                ]
+                await transaction.copy("taken", ("topic", "partition", "number", "value"), records)
+        except BaseException as error:
+            self.ended_badly.append(error)
+            raise
+
+    def _raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def read_offsets(self) -> dict[PartitionKey, int]:
+        if self.reads_that_fail:
+            self.reads_that_fail -= 1
+            raise ConnectionRefusedError
+        return asyncio.run_coroutine_threadsafe(self._read(), self._loop).result(10)
+
+    async def _read(self) -> dict[PartitionKey, int]:
+        async with self._database.transaction() as transaction:
+            return await offsets.read(transaction)
+
+    def closed_topics(self) -> frozenset[str]:
+        return self.closed
+
+
+@pytest.fixture
+async def database(enrollment_database: Database) -> Database:
+    await rows_of(enrollment_database, TAKEN)
+    return enrollment_database
+
+
+@asynccontextmanager
+async def member(
+    servers: Servers,
+    group: str,
+    topics: Sequence[str],
+    desk: DatabaseDesk,
+    instance: str = "1",
+    **settings: Any,
+) -> AsyncIterator[BatchConsumer]:
+    """Run a member of a group as long as the block; static, so that it does not leave it."""
+    made = consumer_settings(servers.kafka_url, group, instance, SESSION_SECONDS)
+    consumer = BatchConsumer(
+        made | settings, topics, desk, batch_size_max=100, gather_seconds_max=0.005
+    )
+    consumer.start()
+    try:
+        yield consumer
+    finally:
+        desk.may_commit.set()
+        consumer.stop()
+        await asyncio.to_thread(consumer.join, 15)
+        assert not consumer.is_alive()
+
+
+async def taken(database: Database, topic: str) -> list[str]:
+    rows = await rows_of(
+        database, "SELECT value FROM taken WHERE topic = $1 ORDER BY partition, number", topic
+    )
+    return [str(row[0]) for row in rows]
+
+
+async def until_taken(database: Database, topic: str, values: Sequence[str]) -> None:
+    """Wait until exactly these were taken."""
+
+    async def are_there() -> bool:
+        return len(await taken(database, topic)) >= len(values)
+
+    await eventually(are_there, what=f"{len(values)} values taken")
+    assert await taken(database, topic) == list(values)
+
+
+async def put_offset(database: Database, topic: str, offset: int, partition: int = 0) -> None:
+    await rows_of(
+        database,
+        "INSERT INTO consumer_offset VALUES ($1, $2, $3)"
+        " ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
+        topic,
+        partition,
+        offset,
+    )
+
+
+def numbers(first: int, after: int, prefix: str = "") -> list[str]:
+    return [f"{prefix}{number:03}" for number in range(first, after)]
+
+
+async def test_reading_starts_where_the_database_says_whatever_the_group_has_stored(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 10))
+    other = Consumer({"bootstrap.servers": servers.kafka_url, "group.id": group})
+    other.commit(offsets=[TopicPartition(topic, 0, 2)], asynchronous=False)
+    other.close()
+    await put_offset(database, topic, 7)
+
+    async with member(servers, group, [topic], DatabaseDesk(database)):
+        await until_taken(database, topic, numbers(7, 10))
+
+    assert await offset_of(database, topic) == 10
+
+
+async def test_a_partition_that_was_never_read_is_read_from_where_its_log_begins(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 10))
+    admin = AdminClient({"bootstrap.servers": servers.kafka_url})
+    for deleted in admin.delete_records([TopicPartition(topic, 0, 5)]).values():
+        deleted.result(timeout=10)
+
+    async with member(servers, group, [topic], DatabaseDesk(database)):
+        await until_taken(database, topic, numbers(5, 10))
+
+    assert await offset_of(database, topic) == 10
+
+
+async def test_an_offset_outside_the_log_stops_its_partition_and_no_other(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url, partitions=2), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 3, "a"), partition=0)
+    produce(servers.kafka_url, topic, numbers(0, 3, "b"), partition=1)
+    await put_offset(database, topic, 99)
+
+    async with member(servers, group, [topic], DatabaseDesk(database)) as consumer:
+        await until_taken(database, topic, numbers(0, 3, "b"))
+        await eventually(lambda: consumer.out_of_range() == [PartitionKey(topic, 0)])
+        produce(servers.kafka_url, topic, numbers(3, 4, "b"), partition=1)
+        await until_taken(database, topic, numbers(0, 4, "b"))
+
+    assert await offset_of(database, topic, 0) == 99
+
+
+async def test_a_revoked_partition_takes_its_running_batch_with_it(
+    servers: Servers, database: Database
+) -> None:
+    moved, kept, group = new_topic(servers.kafka_url), new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, moved, numbers(0, 300))
+    first, second = DatabaseDesk(database), DatabaseDesk(database)
+    first.may_commit.clear()
+
+    async with member(servers, group, [moved, kept], first, "1"):
+        await eventually(lambda: bool(first.started))
+        async with member(servers, group, [moved], second, "2"):  # so it gets the one it may
+            await eventually(lambda: bool(second.started), what="the second member reads")
+            assert first.ended_badly, "the batch went on although its partition was revoked"
+            first.may_commit.set()
+            await until_taken(database, moved, numbers(0, 300))
+
+    assert {type(error) for error in first.ended_badly} == {asyncio.CancelledError}
+    assert len(first.started) == 1
+    assert second.ended_badly == []
+
+
+async def test_a_batch_of_a_partition_that_stays_goes_on_while_others_are_revoked(
+    servers: Servers, database: Database
+) -> None:
+    moved, kept, group = new_topic(servers.kafka_url), new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, kept, numbers(0, 5))
+    first, second = DatabaseDesk(database), DatabaseDesk(database)
+    first.may_commit.clear()
+
+    async with member(servers, group, [moved, kept], first, "1"):
+        await eventually(lambda: bool(first.started))
+        async with member(servers, group, [moved], second, "2"):
+            produce(servers.kafka_url, moved, numbers(0, 5))
+            await until_taken(database, moved, numbers(0, 5))
+            first.may_commit.set()
+            await until_taken(database, kept, numbers(0, 5))
+
+    assert first.ended_badly == []
+
+
+async def test_the_offset_moves_over_what_a_transactional_producer_leaves_at_the_end(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    producer = Producer(
+        {"bootstrap.servers": servers.kafka_url, "transactional.id": topic, "log_level": 2}
+    )
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    for value in ("kept-1", "kept-2"):
+        producer.produce(topic, value.encode(), partition=0)
+    producer.commit_transaction(20)
+    producer.begin_transaction()
+    producer.produce(topic, b"aborted", partition=0)
+    producer.flush(20)
+    producer.abort_transaction(20)
+
+    async with member(servers, group, [topic], DatabaseDesk(database)):
+        await until_taken(database, topic, ["kept-1", "kept-2"])
+
+        async def is_at_the_end() -> bool:  # 2 events, a marker, 1 aborted event, a marker
+            return await offset_of(database, topic) == 5
+
+        await eventually(is_at_the_end)
+        produce(servers.kafka_url, topic, ["later"])
+        await until_taken(database, topic, ["kept-1", "kept-2", "later"])
+
+
+async def test_membership_is_held_through_a_batch_that_takes_longer_than_the_session(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 3))
+    desk, second = DatabaseDesk(database), DatabaseDesk(database)
+    desk.may_commit.clear()
+    patience: dict[str, Any] = {"max.poll.interval.ms": int(SESSION_SECONDS * 1000)}
+
+    async with member(servers, group, [topic], desk, "1", **patience):
+        await eventually(lambda: bool(desk.started))
+        async with member(servers, group, [topic], second, "2"):
+            await asyncio.sleep(SESSION_SECONDS + 1.5)
+            produce(servers.kafka_url, topic, numbers(3, 6))
+            desk.may_commit.set()
+            await until_taken(database, topic, numbers(0, 6))
+
+    assert desk.ended_badly == []
+    assert second.started == []
+
+
+async def test_a_topic_that_is_closed_before_the_start_is_not_read_until_it_opens(
+    servers: Servers, database: Database
+) -> None:
+    closed, read = new_topic(servers.kafka_url, 4), new_topic(servers.kafka_url)
+    expected = []
+    for partition in range(4):
+        values = numbers(0, 50, f"{partition}/")
+        produce(servers.kafka_url, closed, values, partition)
+        expected += values
+    produce(servers.kafka_url, read, numbers(0, 5))
+    desk = DatabaseDesk(database)
+    desk.closed = frozenset({closed})
+
+    async with member(servers, unique("group"), [closed, read], desk):
+        await until_taken(database, read, numbers(0, 5))
+        produce(servers.kafka_url, read, numbers(5, 10))
+        await until_taken(database, read, numbers(0, 10))
+        assert await taken(database, closed) == []
+        desk.closed = frozenset()
+        await until_taken(database, closed, expected)
+
+
+async def test_a_topic_that_closes_and_opens_again_and_again_loses_and_doubles_nothing(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    desk = DatabaseDesk(database)
+
+    async with member(servers, group, [topic], desk):
+        for turn in range(5):
+            produce(servers.kafka_url, topic, numbers(turn * 400, turn * 400 + 200))
+            desk.closed = frozenset({topic})
+            await asyncio.sleep(0.25)
+            count = len(await taken(database, topic))
+            produce(servers.kafka_url, topic, numbers(turn * 400 + 200, turn * 400 + 400))
+            await asyncio.sleep(0.1)
+            assert len(await taken(database, topic)) == count
+            desk.closed = frozenset()
+        await until_taken(database, topic, numbers(0, 2000))
+
+
+async def test_a_long_batch_that_proves_stale_is_read_again_from_where_the_database_says(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 10))
+    desk = DatabaseDesk(database)
+
+    async with member(servers, group, [topic], desk):
+        await until_taken(database, topic, numbers(0, 10))
+        desk.may_commit.clear()
+        produce(servers.kafka_url, topic, numbers(10, 12))
+        await eventually(lambda: len(desk.started[-1].messages) == 2)
+        await asyncio.sleep(0.5)  # the partitions are paused by now
+        await rows_of(database, "DELETE FROM taken WHERE number >= 4")  # as a restore would
+        await put_offset(database, topic, 4)
+        desk.may_commit.set()
+        await until_taken(database, topic, numbers(0, 12))
+
+    assert await offset_of(database, topic) == 12
+
+
+async def test_partitions_wait_for_a_database_that_does_not_answer_yet(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 10))
+    await put_offset(database, topic, 7)
+    desk = DatabaseDesk(database)
+    desk.reads_that_fail = 2
+
+    async with member(servers, group, [topic], desk):
+        await until_taken(database, topic, numbers(7, 10))
+
+
+async def test_the_group_learns_of_committed_offsets_for_those_who_watch_its_lag(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 10))
+
+    async with member(servers, group, [topic], DatabaseDesk(database)) as consumer:
+        await until_taken(database, topic, numbers(0, 10))
+        await eventually(lambda: consumer.lag() == {PartitionKey(topic, 0): 0})
+
+    watcher = Consumer({"bootstrap.servers": servers.kafka_url, "group.id": group})
+    [stored] = watcher.committed([TopicPartition(topic, 0)], timeout=10)
+    watcher.close()
+    assert stored.offset == 10
+
+
+async def test_stopping_while_a_batch_is_at_work_rolls_it_back_within_seconds(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 3))
+    desk = DatabaseDesk(database)
+    desk.may_commit.clear()
+
+    async with member(servers, group, [topic], desk) as consumer:
+        await eventually(lambda: bool(desk.started))
+        began = time.monotonic()
+        consumer.stop()
+        await asyncio.to_thread(consumer.join, 10)
+        seconds = time.monotonic() - began
+
+    assert seconds < 3
+    assert await taken(database, topic) == []
+    assert await offset_of(database, topic) is None
+
+
+async def test_an_error_that_is_no_outage_ends_the_thread_and_is_kept(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, ["x"])
+    desk = DatabaseDesk(database)
+    desk.error = RuntimeError("a mistake of our own")
+
+    async with member(servers, group, [topic], desk) as consumer:
+        await eventually(lambda: not consumer.is_alive())
+
+    assert consumer.failure is desk.error
+
+
+async def test_settings_that_the_client_refuses_end_the_thread_and_are_kept(
+    servers: Servers, database: Database
+) -> None:
+    wrong: dict[str, Any] = {"no.such.setting": "1"}
+
+    async with member(servers, unique("group"), ["t"], DatabaseDesk(database), **wrong) as consumer:
+        await eventually(lambda: not consumer.is_alive())
+
+    assert "no.such.setting" in str(consumer.failure)
+
+
+async def test_a_second_process_with_the_same_name_ends_the_first_visibly(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 3))
+    first, second = DatabaseDesk(database), DatabaseDesk(database)
+
+    async with member(servers, group, [topic], first, "same") as older:
+        await until_taken(database, topic, numbers(0, 3))
+        async with member(servers, group, [topic], second, "same") as newer:
+            await eventually(lambda: older.failure is not None, what="the first has failed")
+            produce(servers.kafka_url, topic, numbers(3, 6))
+            await until_taken(database, topic, numbers(0, 6))
+            assert newer.failure is None
+
+
+async def test_a_member_without_a_partition_has_joined_too(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    desks = DatabaseDesk(database), DatabaseDesk(database)
+
+    async with (
+        member(servers, group, [topic], desks[0], "1") as one,
+        member(servers, group, [topic], desks[1], "2") as other,
+    ):
+        await eventually(lambda: one.has_joined and other.has_joined)
