@@ -56,10 +56,19 @@ def _report(error: Exception, output: Output) -> ExitCode:
         case StackError() | EnrollmentSystemError():
             output.fail(str(error))
         case typer.TyperException():
-            output.fail(f"{error.format_message()} See `enroll --help`.")
+            _report_wrong_call(error, output)
         case _:
             output.fail(_describe_foreign(error))
     return ExitCode.NOT_NOW
+
+
+def _report_wrong_call(error: typer.TyperException, output: Output) -> None:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "enroll"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        output.progress(error.format_message())  # the help itself
+    else:
+        output.fail(f"{error.format_message()} See `{path} --help`.")
 
 
 def _describe_foreign(error: Exception) -> str:

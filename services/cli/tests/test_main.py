@@ -114,6 +114,23 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(arguments: list[str]) -> N
     assert "error" in json.loads(result.stdout)
 
 
+@pytest.mark.parametrize("arguments", [[], ["dead-letters"]], ids=["enroll", "dead-letters"])
+def test_a_group_alone_shows_its_help(arguments: list[str]) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: enroll")
+
+
+def test_a_missing_option_names_the_help_of_its_command() -> None:
+    result = run("dead-letters", "replay", "1")
+
+    assert (
+        result.stderr
+        == "enroll: Missing option '--service'. See `enroll dead-letters replay --help`.\n"
+    )
+
+
 def test_a_request_with_bad_content_names_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/postgres")
