@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from services.capacity.model import Reservation, ReservationState, Section, State
+from shared import enrollment_rows
 from shared.database import AnyRow, Transaction
 from shared.events import (
     Event,
@@ -26,7 +27,7 @@ from shared.events import (
     SectionWithdrawn,
     StudentValidated,
 )
-from shared.identifiers import EnrollmentId, SectionKey, Term, in_lock_order
+from shared.identifiers import EnrollmentId, SectionKey, Term
 from shared.reaction import Rows, enrollments_of, only
 
 METADATA: Final = MetaData()
@@ -58,7 +59,10 @@ SECTION: Final = Table(
 
 async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     """Lock, in this order and each sorted, the reservations and the sections of these events."""
-    reservations = await _lock_reservations(transaction, events)
+    students = enrollments_of(events)
+    made = await enrollment_rows.make(transaction, "reservation", students)
+    rows = await enrollment_rows.lock(transaction, "reservation", students.keys() - made)
+    reservations = {enrollment_id: _reservation(row) for enrollment_id, row in rows.items()}
     keys = {
         SectionKey(event.term, section_id)
         for event in only(events, StudentValidated)
@@ -70,37 +74,6 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
         if reservation.state is ReservationState.RESERVED and reservation.term is not None:
             keys |= {SectionKey(reservation.term, s) for s in reservation.sections}
     return State(Rows(reservations), Rows(await _lock_sections(transaction, keys)))
-
-
-async def _lock_reservations(
-    transaction: Transaction, events: Sequence[Event]
-) -> dict[EnrollmentId, Reservation]:
-    """Make the rows that are missing, then lock them all: a row gives order between topics."""
-    students = enrollments_of(events)
-    if not students:
-        return {}
-    ids = in_lock_order(students)
-    made = await transaction.fetch(
-        """
-        INSERT INTO reservation (enrollment_id, student_id, state, is_answered, sections)
-        SELECT enrollment_id, student_id, 'undecided', false, '{}'
-        FROM unnest($1::uuid[], $2::text[]) AS wanted (enrollment_id, student_id)
-        ON CONFLICT (enrollment_id) DO NOTHING RETURNING enrollment_id
-        """,
-        ids,
-        [students[enrollment_id] for enrollment_id in ids],
-    )
-    known = in_lock_order(students.keys() - {row["enrollment_id"] for row in made})
-    if not known:
-        return {}
-    rows = await transaction.fetch(
-        """
-        SELECT * FROM reservation WHERE enrollment_id = ANY($1::uuid[])
-        ORDER BY enrollment_id FOR UPDATE
-        """,
-        known,
-    )
-    return {row["enrollment_id"]: _reservation(row) for row in rows if row["state"] != "undecided"}
 
 
 def _reservation(row: AnyRow) -> Reservation:

@@ -15,6 +15,7 @@ from services.enrollment.model import (
     EnrollmentState,
     State,
 )
+from shared import enrollment_rows
 from shared.database import AnyRow, Transaction
 from shared.events import (
     EnrollmentCancellationRequested,
@@ -24,7 +25,7 @@ from shared.events import (
     Reason,
     Stage,
 )
-from shared.identifiers import EnrollmentId, StudentId, in_lock_order
+from shared.identifiers import EnrollmentId
 from shared.reaction import Rows, enrollments_of
 
 METADATA: Final = MetaData()
@@ -70,39 +71,9 @@ async def load(transaction: Transaction, events: Sequence[Event], policy: Deadli
     """
     ids = enrollments_of(events).keys()
     opening = enrollments_of(event for event in events if type(event) in _OPENS)
-    made = await _make_rows(transaction, opening) if opening else set()
-    enrollments = await _lock_rows(transaction, ids - made) if ids - made else {}
-    return State(Rows(enrollments), policy)
-
-
-async def _make_rows(
-    transaction: Transaction, students: dict[EnrollmentId, StudentId]
-) -> set[EnrollmentId]:
-    ids = in_lock_order(students)
-    rows = await transaction.fetch(
-        """
-        INSERT INTO enrollment (enrollment_id, student_id, state, sections, cancelled_by)
-        SELECT enrollment_id, student_id, 'undecided', '{}', '{}'
-        FROM unnest($1::uuid[], $2::text[]) AS wanted (enrollment_id, student_id)
-        ON CONFLICT (enrollment_id) DO NOTHING RETURNING enrollment_id
-        """,
-        ids,
-        [students[enrollment_id] for enrollment_id in ids],
-    )
-    return {row["enrollment_id"] for row in rows}
-
-
-async def _lock_rows(
-    transaction: Transaction, ids: set[EnrollmentId]
-) -> dict[EnrollmentId, Enrollment]:
-    rows = await transaction.fetch(
-        """
-        SELECT * FROM enrollment WHERE enrollment_id = ANY($1::uuid[])
-        ORDER BY enrollment_id FOR UPDATE
-        """,
-        in_lock_order(ids),
-    )
-    return {row["enrollment_id"]: _enrollment(row) for row in rows if row["state"] != "undecided"}
+    made = await enrollment_rows.make(transaction, "enrollment", opening)
+    rows = await enrollment_rows.lock(transaction, "enrollment", ids - made)
+    return State(Rows({key: _enrollment(row) for key, row in rows.items()}), policy)
 
 
 async def load_overdue(

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from services.student.model import Claim, ClaimState, Section, Slot, State, Student
+from shared import enrollment_rows
 from shared.database import AnyRow, Transaction
 from shared.events import (
     EnrollmentOpened,
@@ -29,7 +30,7 @@ from shared.events import (
     StudentPublished,
     StudentWithdrawn,
 )
-from shared.identifiers import EnrollmentId, SectionKey, StudentId, in_lock_order
+from shared.identifiers import EnrollmentId, SectionKey, StudentId
 from shared.reaction import enrollments_of, only
 
 METADATA: Final = MetaData()
@@ -76,7 +77,10 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     Whoever claims for a student or changes her catalog entry holds her row, so the claims that
     are read here cannot grow before the commit.
     """
-    claims = await _lock_claims(transaction, events)
+    students_of = enrollments_of(events)
+    made = await enrollment_rows.make(transaction, "claim", students_of)
+    rows = await enrollment_rows.lock(transaction, "claim", students_of.keys() - made)
+    claims = {enrollment_id: _claim(row) for enrollment_id, row in rows.items()}
     opened = only(events, EnrollmentOpened)
     asking = {event.student_id for event in opened}
     published = {event.student_id for event in only(events, StudentPublished)}
@@ -88,37 +92,6 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     keys |= {event.key for event in only(events, SectionWithdrawn)}
     sections = await _read_sections(transaction, keys)
     return State(claims=claims, students=students, sections=sections)
-
-
-async def _lock_claims(
-    transaction: Transaction, events: Sequence[Event]
-) -> dict[EnrollmentId, Claim]:
-    """Make the rows that are missing, then lock them all: a row gives order between topics."""
-    students = enrollments_of(events)
-    if not students:
-        return {}
-    ids = in_lock_order(students)
-    made = await transaction.fetch(
-        """
-        INSERT INTO claim (enrollment_id, student_id, state, sections, credits, credit_limit, slots)
-        SELECT enrollment_id, student_id, 'undecided', '{}', 0, 0, '[]'
-        FROM unnest($1::uuid[], $2::text[]) AS wanted (enrollment_id, student_id)
-        ON CONFLICT (enrollment_id) DO NOTHING RETURNING enrollment_id
-        """,
-        ids,
-        [students[enrollment_id] for enrollment_id in ids],
-    )
-    known = in_lock_order(students.keys() - {row["enrollment_id"] for row in made})
-    if not known:
-        return {}
-    rows = await transaction.fetch(
-        """
-        SELECT * FROM claim WHERE enrollment_id = ANY($1::uuid[])
-        ORDER BY enrollment_id FOR UPDATE
-        """,
-        known,
-    )
-    return {row["enrollment_id"]: _claim(row) for row in rows if row["state"] != "undecided"}
 
 
 async def _lock_students(

@@ -24,9 +24,9 @@ CREATE TABLE reservation (
     enrollment_id uuid PRIMARY KEY,
     student_id text NOT NULL,
     state text NOT NULL CHECK (state IN ('undecided', 'reserved', 'refused', 'released')),
-    is_answered boolean NOT NULL,
+    is_answered boolean NOT NULL DEFAULT false,
     term text,
-    sections text[] NOT NULL,
+    sections text[] NOT NULL DEFAULT '{}',
     decided_at timestamptz
 ) WITH (fillfactor = 80);
 """

@@ -15,7 +15,7 @@ CREATE TABLE enrollment (
         state IN ('undecided', 'unopened', 'pending', 'confirmed', 'rejected', 'cancelled')),
     student_id text NOT NULL,
     term text,
-    sections text[] NOT NULL,
+    sections text[] NOT NULL DEFAULT '{}',
     body_sha256 bytea,
     opened_at timestamptz,
     deadline_at timestamptz,
@@ -23,7 +23,7 @@ CREATE TABLE enrollment (
     decided_at timestamptz,
     stage text,
     reasons text,
-    cancelled_by text[] NOT NULL,
+    cancelled_by text[] NOT NULL DEFAULT '{}',
     cancel_reason text,
     traceparent text
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);

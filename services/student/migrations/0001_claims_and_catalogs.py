@@ -30,10 +30,10 @@ CREATE TABLE claim (
     student_id text NOT NULL,
     state text NOT NULL CHECK (state IN ('undecided', 'claimed', 'refused', 'released')),
     term text,
-    sections text[] NOT NULL,
-    credits integer NOT NULL CHECK (credits >= 0),
-    credit_limit integer NOT NULL,
-    slots text NOT NULL,
+    sections text[] NOT NULL DEFAULT '{}',
+    credits integer NOT NULL DEFAULT 0 CHECK (credits >= 0),
+    credit_limit integer NOT NULL DEFAULT 0,
+    slots text NOT NULL DEFAULT '[]',
     decided_at timestamptz
 ) WITH (fillfactor = 80);
 CREATE INDEX claim_held ON claim (student_id) WHERE state = 'claimed';
