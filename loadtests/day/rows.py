@@ -96,7 +96,8 @@ def _rows(name: str, reader: Any, columns: Sequence[str], bad: list[BadLine]) ->
                 bad.append(BadLine(name, line, problem))
                 return
         elif len(cells) != len(header):
-            problem = f"it has {len(cells)} values: write {len(header)}, one for each column"
+            few_or_many = "few" if len(cells) < len(header) else "many"
+            problem = f"too {few_or_many} values: write {len(header)}, one for each column"
             bad.append(BadLine(name, line, problem))
         else:
             yield Row(line, dict(zip(header, (cell.strip() for cell in cells), strict=True)))

@@ -37,10 +37,10 @@ def import_(
     ] = False,
     as_json: JsonFlag = False,
 ) -> ExitCode:
-    """Publish a folder's sections and students, and wait until the services have applied them.
+    """Publish a folder's sections and students.
 
-    Only what differs from the catalogs is published. Nothing is if any line is bad: each is named,
-    with what to do.
+    Returns when the services have applied them. Only what differs from the catalogs is published;
+    nothing is if any line is bad: each is named, with what to do.
     """
     from loadtests.day.dataset import read_catalogs
     from loadtests.day.importing import import_datasets

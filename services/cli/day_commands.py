@@ -49,16 +49,20 @@ def day(
     ] = 1,
     run: Annotated[
         str | None,
-        typer.Option(help="Names the requests: the same name asks again for the same enrollments."),
+        typer.Option(
+            help="Names the requests; default: a new name. The same again changes nothing."
+        ),
     ] = None,
     patience_seconds: Annotated[
         float, typer.Option(min=1, help="Give up when no outcome has come for so long.")
     ] = 60.0,
     as_json: JsonFlag = False,
 ) -> ExitCode:
-    """Play a day: import DIR, publish its requests, wait for the outcomes, audit, report.
+    """Play a registration day, audit it and report.
 
-    Uses the stack that runs, or starts one for as long as the day lasts.
+    Imports DIR, publishes its requests and waits for their outcomes. Uses the stack that runs, or
+    starts one for as long as the day lasts. Exit code 1 where a request got no outcome, or a
+    promise was broken.
     """
     from loadtests.day.dataset import read_day
     from loadtests.day.report import as_text

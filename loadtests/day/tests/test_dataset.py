@@ -93,7 +93,8 @@ def test_a_byte_order_mark_and_spaces_around_values_do_no_harm(tmp_path: Path) -
         ("3,1,5,3,1000000,1,x,2", "start_minute is 'x': write a whole number from 0 to 1440"),
         ("3,1,5,3,1000000,1,0,1441", "end_minute is '1441': write a whole number from 0 to 1440"),
         ("3,1,5,3,1000000,1,60,60", "end_minute is 60: write one after 60"),
-        ("3,1,5", "it has 3 values: write 8, one for each column"),
+        ("3,1,5", "too few values: write 8, one for each column"),
+        ("3,1,5,3,,,,,", "too many values: write 8, one for each column"),
         ("1.1,9,5,3,,,,", "1.1 is in line 2 already: remove one of them"),
     ],
 )

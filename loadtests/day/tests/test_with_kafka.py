@@ -81,7 +81,8 @@ def test_a_topic_that_is_missing_is_an_error_that_says_so(servers: LocalServers)
     consumer.close()
 
 
-def test_kafka_that_is_away_is_an_error_that_says_so() -> None:
+def test_kafka_that_is_away_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtests.day.kafka.ANSWER_SECONDS_MAX", 0.5)
     consumer = Consumer(consumer_settings("127.0.0.1:1"))
 
     with pytest.raises(DayError, match="does not answer"):
