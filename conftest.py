@@ -7,12 +7,13 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import psutil
 import pytest
 
 import services.capacity
 import services.enrollment
 import services.student
-from deploy.local.servers import LocalServers, local_servers
+from deploy.local.servers import LocalServers, external_urls, local_servers
 from shared.choreography import Service
 from shared.database import Database, migrate
 from shared.topics import create_topics
@@ -102,3 +103,27 @@ async def _open(databases: Databases, service: Service) -> AsyncIterator[Databas
     database = Database(await databases.make(service), application_name="test")
     yield database
     await database.close()
+
+
+@dataclass(frozen=True)
+class PrivateServers:
+    """Servers that one test may stop; the pid is that of Kafka's own process."""
+
+    kafka_url: str
+    postgres_url: str
+    kafka_pid: int
+
+
+@pytest.fixture
+def private_servers(tmp_path: Path) -> Iterator[PrivateServers]:
+    """Kafka without topics, and PostgreSQL, for one test; skips where the machine's are used."""
+    if external_urls():
+        pytest.skip("the servers are not ours to stop")
+    with local_servers(tmp_path) as running:
+        marks = (str(tmp_path.resolve()), "kafka.Kafka")
+        [kafka] = [
+            child
+            for child in psutil.Process().children()
+            if all(mark in " ".join(child.cmdline()) for mark in marks)
+        ]
+        yield PrivateServers(running.kafka_url, running.postgres_url, kafka.pid)

@@ -1,7 +1,7 @@
 """A service's PostgreSQL: the pool, transactions for the hot path, and migrations."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 AnyRow = asyncpg.Record | RowMapping  # of the driver or of SQLAlchemy: read alike, by name
@@ -93,8 +94,8 @@ class Database:
                 yield connection, cast("asyncpg.Connection", driver)
             finally:
                 if driver.is_closed():
-                    await connection.invalidate()
-                    await self.engine.dispose(close=False)
+                    with suppress(DBAPIError):  # SQLAlchemy sees it, and trusts none as old
+                        await connection.exec_driver_sql("SELECT 1")
                 elif driver.is_in_transaction():  # its rollback was interrupted
                     await connection.invalidate()
 

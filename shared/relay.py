@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
+import asyncpg
+
 from shared import outbox
 from shared.breaker import Breaker, BreakerOpen
 from shared.database import Database, Transaction
@@ -71,8 +73,16 @@ async def lease(database: Database, breaker: Breaker) -> AsyncIterator[Outbox]:
         try:
             yield LeasedOutbox(Transaction(connection, driver), breaker)
         finally:
-            if not driver.is_closed():
-                await driver.fetchval("SELECT pg_advisory_unlock($1)", LEASE_LOCK)
+            await _give_back(driver)
+
+
+async def _give_back(driver: asyncpg.Connection) -> None:
+    """Unlock; a connection that cannot is cut, and the lease goes with it."""
+    try:
+        await driver.fetchval("SELECT pg_advisory_unlock($1)", LEASE_LOCK)
+    except Exception as error:  # noqa: BLE001  it must not hide why the relay ends
+        LOGGER.info("the lease goes with its connection: %r", error)
+        driver.terminate()
 
 
 async def relay_once(

@@ -100,6 +100,8 @@ def _is_outage(error: BaseException) -> bool:
         return sqlstate in OUTAGE_SQLSTATES or sqlstate.startswith(CONNECTION_SQLSTATE_CLASS)
     if isinstance(error, asyncpg.InterfaceError):  # its other messages tell of our own mistakes
         return "connection is closed" in str(error)
+    if isinstance(error, asyncpg.InternalClientError):  # the server has said goodbye just now
+        return "cannot switch to state" in str(error)
     if isinstance(error, DBAPIError):
         return error.connection_invalidated
     # OSError covers ConnectionError and TimeoutError, which is asyncio's too

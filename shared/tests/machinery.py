@@ -1,10 +1,9 @@
 """What the tests of the machinery share: topics, a proxy that can be cut, a tiny service."""
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from inspect import isawaitable
@@ -17,7 +16,7 @@ from confluent_kafka import Message as ClientMessage
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from shared.codec import encode_body, encode_headers
+from shared.codec import encode_body, encode_headers, raw_headers
 from shared.consumer import ReadBatch
 from shared.database import Database, Transaction
 from shared.events import EnrollmentEvent, Event, StudentValidated
@@ -87,10 +86,10 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{next(_NUMBERS)}-{uuid4().hex[:6]}"
 
 
-def new_topic(kafka_url: str, partitions: int = 1, **config: str) -> str:
+def new_topic(kafka_url: str, partitions: int = 1, config: dict[str, str] | None = None) -> str:
     """Make a topic of the test's own."""
     name = unique("test")
-    topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
+    topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
     _admin(kafka_url).create_topics([topic])[name].result(timeout=20)
     return name
 
@@ -134,6 +133,11 @@ def read_topic(kafka_url: str, topic: str) -> list[ClientMessage]:
         consumer.close()
 
 
+def headers_of(message: ClientMessage) -> list[tuple[str, bytes]]:
+    """Read the headers of a message."""
+    return list(raw_headers(message.headers()))
+
+
 def values_of(kafka_url: str, topic: str) -> list[str]:
     """Read the values of a topic."""
     return [(message.value() or b"").decode() for message in read_topic(kafka_url, topic)]
@@ -154,6 +158,19 @@ async def rows_of(database: Database, sql: str, *arguments: object) -> list[tupl
         return [tuple(row.values()) for row in await transaction.fetch(sql, *arguments)]
 
 
+class PlannedError(Exception):
+    """An error that a test brings about."""
+
+
+@asynccontextmanager
+async def rolled_back(database: Database) -> AsyncIterator[Transaction]:
+    """Lend a transaction that an error ends after the block."""
+    with suppress(PlannedError):
+        async with database.transaction() as transaction:
+            yield transaction
+            raise PlannedError
+
+
 async def value_of(database: Database, sql: str, *arguments: object) -> object:
     """Run one statement that gives one value."""
     return (await rows_of(database, sql, *arguments))[0][0]
@@ -169,8 +186,9 @@ async def offset_of(database: Database, topic: str, partition: int = 0) -> int |
 class Proxy:
     """A TCP proxy in front of a server; while it is cut, connections are refused and broken."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, goodbye_seconds: float) -> None:
         self._target = (host, port)
+        self._goodbye_seconds = goodbye_seconds
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -202,6 +220,7 @@ class Proxy:
             while data := await source.read(65536):
                 sink.write(data)
                 await sink.drain()
+            await asyncio.sleep(self._goodbye_seconds)
         except OSError:
             return  # cut
         finally:
@@ -209,10 +228,15 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxied(database: Database) -> AsyncIterator[tuple[Proxy, str]]:
-    """Put a proxy in front of a database; give it, and the URL that leads through it."""
+async def proxied(
+    database: Database, goodbye_seconds: float = 0
+) -> AsyncIterator[tuple[Proxy, str]]:
+    """Put a proxy in front of a database; give it, and the URL that leads through it.
+
+    A connection that the server ends stays open for `goodbye_seconds` after its last words.
+    """
     url = database.engine.url
-    proxy = Proxy(url.host or "", url.port or 0)
+    proxy = Proxy(url.host or "", url.port or 0, goodbye_seconds)
     await proxy.open()
     through = url.set(drivername="postgresql", host="127.0.0.1", port=proxy.port)
     try:
@@ -313,8 +337,3 @@ def batch_of(messages: Sequence[Message], expected: int | None = None) -> ReadBa
     first = messages[0].offset if expected is None else expected
     key = PartitionKey(messages[0].topic, 0)
     return ReadBatch(messages, {key: Move(first, messages[-1].offset + 1)})
-
-
-def letters(rows: Iterable[Mapping[str, object]]) -> str:
-    """Write rows as text, for the message of a failing assertion."""
-    return json.dumps([dict(row) for row in rows], default=str)
