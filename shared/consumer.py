@@ -154,6 +154,8 @@ class BatchConsumer(threading.Thread):
             self._step()
 
     def _step(self) -> None:
+        if not self.has_joined:  # a member that gets no partition has joined all the same
+            self.has_joined = bool(self._consumer.memberid())
         self._place()
         self._apply_pauses()
         batch = self._read()
@@ -257,7 +259,6 @@ class BatchConsumer(threading.Thread):
             LOGGER.info("offsets not stored, the partition has gone: %s", error)
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self.has_joined = True
         keys = [PartitionKey(p.topic, p.partition) for p in partitions]
         self._positions |= dict.fromkeys(keys)
         self._consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
