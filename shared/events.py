@@ -46,10 +46,11 @@ Sections = Annotated[
 
 
 def _text_or_nothing(value: Any) -> str | None:
-    """A cancel is never lost for its remark; PostgreSQL stores no NUL in a text."""
+    """A cancel is never lost for its remark; PostgreSQL stores no NUL and no half surrogate."""
     if not isinstance(value, str):
         return None
-    return value.replace("\x00", "")[:CANCEL_REASON_LENGTH_MAX]
+    storable = value.replace("\x00", "").encode(errors="replace").decode()
+    return storable[:CANCEL_REASON_LENGTH_MAX]
 
 
 class ReasonCode(StrEnum):

@@ -13,7 +13,9 @@ from opentelemetry.trace import SpanContext, TraceFlags, format_span_id, format_
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-TRACEPARENT: Final = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
+TRACEPARENT: Final = re.compile(
+    r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
+)  # ids of zeros alone are not valid
 _IDS: Final = RandomIdGenerator()
 
 Gauge = Callable[[], list[tuple[float, dict[str, str]]]]
@@ -21,12 +23,11 @@ Gauge = Callable[[], list[tuple[float, dict[str, str]]]]
 
 def parse_traceparent(text: str | None) -> SpanContext | None:
     """Read a W3C traceparent; None where there is none or it is not valid."""
-    match = TRACEPARENT.match(text) if text is not None else None
+    match = TRACEPARENT.fullmatch(text) if text is not None else None
     if match is None:
         return None
     trace_id, span_id, flags = (int(part, 16) for part in match.groups())
-    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
-    return context if context.is_valid else None
+    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
 
 
 def format_traceparent(context: SpanContext) -> str:
@@ -48,7 +49,7 @@ def new_traceparent() -> str:
 
 def continue_or_start(traceparent: str | None) -> str:
     """Keep a valid trace context as it is, and start one where there is none."""
-    if traceparent is not None and TRACEPARENT.match(traceparent) is not None:
+    if traceparent is not None and TRACEPARENT.fullmatch(traceparent) is not None:
         return traceparent
     return new_traceparent()
 

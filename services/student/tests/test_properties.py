@@ -1,14 +1,18 @@
 """Whatever comes, in whatever order: claims keep to the limit, the clock and the term."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.student.model import Claim, ClaimState, State, Student
 from services.student.tests.test_decisions import (
+    MONDAY,
     TERM,
+    TUESDAY,
     apply,
     cancelled,
     fresh,
@@ -25,7 +29,9 @@ from shared.events import (
     EnrollmentOpened,
     EnrollmentRejected,
     Event,
+    SectionPublished,
     StudentClaimReleased,
+    StudentPublished,
     StudentRejected,
     StudentValidated,
     StudentWithdrawn,
@@ -35,53 +41,71 @@ from shared.identifiers import EnrollmentId, StudentId
 DETERMINISTIC = settings(max_examples=200, derandomize=True, deadline=None)
 STUDENTS = ("S1", "S2")
 SECTIONS = ("A", "B", "C", "D")
-WHO = {1: "S1", 2: "S1", 3: "S1", 4: "S2", 5: "S2", 6: "S1"}
-ASKED = {1: ("A",), 2: ("A", "B"), 3: ("C", "D"), 4: ("B", "C"), 5: ("D",), 6: ("B", "unknown")}
+WHO = {1: "S1", 2: "S1", 3: "S1", 4: "S2", 5: "S2", 6: "S1", 7: "S2", 8: "S1"}
+ASKED = {
+    1: ("A",),
+    2: ("A", "B"),
+    3: ("C", "D"),
+    4: ("B", "C"),
+    5: ("D",),
+    6: ("B", "unknown"),
+    7: ("A", "B", "C"),
+    8: ("D", "B"),
+}
 
-numbers = st.sampled_from(sorted(WHO))
-meetings = st.builds(
-    lambda start, length, days, weeks: meeting(start, start + length, days=days, weeks=weeks),
-    st.sampled_from([480, 540, 600]),
-    st.sampled_from([60, 61, 120]),
-    st.sampled_from(["1000000", "0100000", "1100000"]),
-    st.sampled_from(["1", "01", "11"]),
-)
-sections = st.builds(
-    lambda section_id, several, worth, version: section(
-        section_id, *several, worth=worth, version=version
-    ),
-    st.sampled_from(SECTIONS),
-    st.lists(meetings, max_size=2),
-    st.integers(0, 4),
-    st.integers(0, 9),
-)
-students = st.builds(
-    lambda student_id, limit, version: student(student_id, max_credits=limit, version=version),
-    st.sampled_from(STUDENTS),
-    st.integers(0, 12),
-    st.integers(0, 9),
-)
-openings = numbers.map(lambda n: opened(n, *ASKED[n], student_id=WHO[n]))
-steps: st.SearchStrategy[Event] = st.one_of(
-    openings,
-    openings,
-    openings,
-    numbers.map(lambda n: rejected(n, *ASKED[n], student_id=WHO[n])),
-    numbers.map(lambda n: rejected(n, student_id=WHO[n])),
-    numbers.map(lambda n: cancelled(n, *ASKED[n], student_id=WHO[n])),
-    sections,
-    students,
-    st.sampled_from(SECTIONS).map(withdrawn),
-    st.sampled_from(STUDENTS).map(lambda s: StudentWithdrawn(student_id=StudentId(s))),
-)
-# Most begin with catalogs, or most of what follows would be refused as unknown.
-catalogs: st.SearchStrategy[list[Event]] = st.lists(st.one_of(sections, students), max_size=8)
-histories = st.builds(
-    lambda generous, catalog, events: [*generous, *catalog, *events],
-    st.sampled_from([[], [student("S1", max_credits=9), student("S2", max_credits=9)]]),
-    catalogs,
-    st.lists(steps, max_size=30),
-)
+
+def some_section(chance: Random, section_id: str) -> SectionPublished:
+    meetings = [
+        meeting(
+            start := chance.choice([480, 540, 600]),
+            start + chance.choice([60, 61, 120]),
+            days=chance.choice([MONDAY, TUESDAY, "1100000"]),
+            weeks=chance.choice(["1", "01", "11"]),
+        )
+        for _ in range(chance.choice([0, 1, 1, 2]))
+    ]
+    worth, version = chance.choice([0, 2, 3, 4]), chance.randrange(4)
+    return section(section_id, *meetings, worth=worth, version=version)
+
+
+def some_student(chance: Random, student_id: str) -> StudentPublished:
+    return student(student_id, max_credits=chance.randrange(2, 14), version=chance.randrange(4))
+
+
+def some_event(chance: Random) -> Event:
+    number = chance.choice(sorted(ASKED))
+    who, asked = WHO[number], ASKED[number]
+    match chance.randrange(12):
+        case 0:
+            return some_section(chance, chance.choice(SECTIONS))
+        case 1:
+            return some_student(chance, chance.choice(STUDENTS))
+        case 2:
+            return withdrawn(chance.choice(SECTIONS))
+        case 3:
+            return StudentWithdrawn(student_id=StudentId(chance.choice(STUDENTS)))
+        case 4:
+            return rejected(number, *asked, student_id=who)
+        case 5:
+            return rejected(number, student_id=who)
+        case 6:
+            return cancelled(number, *asked, student_id=who)
+        case _:
+            return opened(number, *asked, student_id=who)
+
+
+def history_of(seed: int, length: int) -> list[Event]:
+    """The first of the events of a seed: a failure shrinks to the shortest history that has it."""
+    chance = Random(seed)
+    catalogs = [
+        *[some_section(chance, section_id) for section_id in SECTIONS],
+        *[some_student(chance, student_id) for student_id in STUDENTS],
+    ]
+    known = [entry for entry in catalogs if chance.random() < 0.9]
+    return [*known, *[some_event(chance) for _ in range(length)]]
+
+
+histories = st.builds(history_of, st.integers(0, 2**32), st.integers(0, 40))
 
 
 def claims_of(state: State) -> dict[EnrollmentId, Claim]:
@@ -228,3 +252,25 @@ def test_how_events_are_cut_into_batches_does_not_matter(
 
     assert cut == at_once
     assert claims_of(in_batches) == claims_of(whole)
+
+
+def test_the_histories_reach_every_kind_of_answer() -> None:
+    """Or the properties above would hold of nothing."""
+    reached: Counter[str] = Counter()
+
+    for seed in range(200):
+        for event in said(fresh(), *history_of(seed, 30)):
+            reasons = event.reasons if isinstance(event, StudentRejected) else ()
+            reached.update([type(event).__name__, *{reason.code for reason in reasons}])
+
+    assert set(reached) == {
+        "StudentValidated",
+        "StudentRejected",
+        "StudentClaimReleased",
+        "unknown_student",
+        "unknown_section",
+        "already_enrolled",
+        "time_conflict",
+        "credit_limit",
+    }
+    assert min(reached.values()) >= 20, reached
