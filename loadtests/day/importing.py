@@ -35,6 +35,7 @@ from shared.codec import encode_body, encode_headers
 from shared.identifiers import PartitionKey, new_event_id
 
 APPLIED_SECONDS_MAX: Final = 60.0
+PART_SIZE: Final = 50_000
 DELIVERED_SECONDS_MAX: Final = 60.0
 ASK_AGAIN_SECONDS: Final = 0.1
 ANSWER_SECONDS_MAX: Final = 5.0
@@ -67,9 +68,7 @@ def import_datasets(kafka_url: str, datasets: Sequence[Dataset], say: Say) -> Im
     new_sections = list(news(sections, known[SECTION_CATALOG.name]))
     new_students = list(news(students, known[STUDENT_CATALOG.name]))
     say(f"publishing {len(new_sections):,} sections and {len(new_students):,} students")
-    new_places = publish(kafka_url, [*new_sections, *new_students])
-    say("waiting until the services have applied the catalogs")
-    wait_until_applied(kafka_url, new_places, APPLIED_SECONDS_MAX)
+    publish_and_wait(kafka_url, [*new_sections, *new_students])
     return Imported(
         term=datasets[0].term,
         sections=len(sections),
@@ -77,6 +76,13 @@ def import_datasets(kafka_url: str, datasets: Sequence[Dataset], say: Say) -> Im
         sections_published=len(new_sections),
         students_published=len(new_students),
     )
+
+
+def publish_and_wait(kafka_url: str, entries: Sequence[CatalogEntry]) -> None:
+    """Publish in parts, each of a size that the services apply in much less than the time-out."""
+    for first in range(0, max(1, len(entries)), PART_SIZE):
+        new_places = publish(kafka_url, entries[first : first + PART_SIZE])
+        wait_until_applied(kafka_url, new_places, APPLIED_SECONDS_MAX)
 
 
 def publish(kafka_url: str, entries: Sequence[CatalogEntry]) -> set[PartitionKey]:

@@ -53,7 +53,7 @@ def play(
     on_progress: OnProgress,
 ) -> Played:
     """Publish everything and wait for the outcomes, until none has come for `patience_seconds`."""
-    outcomes = Outcomes(batch.enrollment_ids)
+    outcomes = Outcomes([message.enrollment_id for message in batch.messages])
     collector = Collector(kafka_url, outcomes)
     publisher = Publisher(kafka_url, batch, rate)
     news = _News(Lag(kafka_url), on_progress)

@@ -82,7 +82,7 @@ class Publisher:
             REQUESTS.name,
             message.body,
             message.key,
-            headers=[*self._batch.shared_headers, *message.own_headers],
+            headers=self._batch.headers_of(message),
             on_delivery=self._note_failure,
         )
         self.started_at.append(scheduled_at)

@@ -17,19 +17,29 @@ HeaderList = list[tuple[str, str | bytes | None]]
 
 
 class Outgoing(NamedTuple):
-    """One message for the topic of requests; `own_headers` are those that no other has."""
+    """One message for the topic of requests, with the values of the headers that are its own."""
 
     key: bytes
     body: bytes
-    own_headers: tuple[tuple[str, bytes], ...]
+    event_id: bytes
+    enrollment_id: bytes
+    traceparent: bytes
 
 
 class Batch(NamedTuple):
-    """All the messages of a run, the ids they ask under, and the headers that they share."""
+    """All the messages of a run, and the headers that they share."""
 
     messages: Sequence[Outgoing]
-    enrollment_ids: Sequence[bytes]
     shared_headers: HeaderList
+
+    def headers_of(self, message: Outgoing) -> HeaderList:
+        """Give all headers of a message."""
+        return [
+            *self.shared_headers,
+            ("ce_id", message.event_id),
+            ("ce_subject", message.enrollment_id),
+            ("traceparent", message.traceparent),
+        ]
 
 
 def enrollment_id(dataset: str, line: int, copy: int, run: str) -> EnrollmentId:
@@ -47,14 +57,12 @@ def prepare(copies: Sequence[Dataset], run: str, occurred_at: datetime) -> Batch
 
     So that the copies are busy at the same time, as one larger university would be.
     """
-    messages, enrollment_ids = [], []
+    messages = []
     for requests in zip(*(dataset.requests for dataset in copies), strict=True):
         for copy, (dataset, request) in enumerate(zip(copies, requests, strict=True), start=1):
             name = (dataset.name, request.line, copy, run)
-            message = _message(dataset.term, request, enrollment_id(*name), event_id(*name))
-            messages.append(message)
-            enrollment_ids.append(dict(message.own_headers)["ce_subject"])
-    return Batch(messages, enrollment_ids, _shared_headers(occurred_at))
+            messages.append(_message(dataset.term, request, enrollment_id(*name), event_id(*name)))
+    return Batch(messages, _shared_headers(occurred_at))
 
 
 def _message(term: str, request: Request, enrollment: EnrollmentId, event: EventId) -> Outgoing:
@@ -64,13 +72,13 @@ def _message(term: str, request: Request, enrollment: EnrollmentId, event: Event
         "term": term,
         "sections": request.sections,
     }
-    own_headers = (
-        ("ce_id", str(event).encode()),
-        ("ce_subject", str(enrollment).encode()),
-        ("traceparent", traceparent(enrollment, event).encode()),
+    return Outgoing(
+        key=request.student_id.encode(),
+        body=json.dumps(body, separators=(",", ":")).encode(),
+        event_id=str(event).encode(),
+        enrollment_id=str(enrollment).encode(),
+        traceparent=traceparent(enrollment, event).encode(),
     )
-    text = json.dumps(body, separators=(",", ":"))
-    return Outgoing(request.student_id.encode(), text.encode(), own_headers)
 
 
 def traceparent(enrollment: EnrollmentId, event: EventId) -> str:

@@ -13,7 +13,7 @@ from loadtests.day.dataset import Dataset
 from loadtests.day.importing import Say, import_datasets
 from loadtests.day.playing import OnProgress, play
 from loadtests.day.report import DayReport, report_of, undelivered
-from loadtests.day.requests import prepare
+from loadtests.day.requests import Batch, prepare
 from shared.clock import system_clock
 
 CLIENT: Final = "client"
@@ -41,9 +41,7 @@ def run_day(
     on_progress: OnProgress,
 ) -> DayReport:
     """Play the day; `pids` names the processes whose processor time is to be reported too."""
-    copies = [copy_of(dataset, number) for number in range(1, wishes.copies + 1)]
-    import_datasets(kafka_url, copies, say)
-    batch = prepare(copies, wishes.run, system_clock())
+    batch = imported(dataset, kafka_url, wishes, say)
     say(f"publishing {len(batch.messages):,} requests as run {wishes.run}")
     measured = {CLIENT: os.getpid(), **pids}
     before = usage_of(measured)
@@ -57,6 +55,13 @@ def run_day(
     cpu_seconds = used_between(before, usage_of(measured))
     violations = [*undelivered(played), *audited(kafka_url, database_urls, say)]
     return report_of(wishes.run, len(batch.messages), played, cpu_seconds, violations)
+
+
+def imported(dataset: Dataset, kafka_url: str, wishes: Wishes, say: Say) -> Batch:
+    """Import every copy and write its requests; the copies themselves are not kept."""
+    copies = [copy_of(dataset, number) for number in range(1, wishes.copies + 1)]
+    import_datasets(kafka_url, copies, say)
+    return prepare(copies, wishes.run, system_clock())
 
 
 def audited(kafka_url: str, database_urls: Mapping[str, str], say: Say) -> list[str]:

@@ -96,8 +96,7 @@ def running_stack(output: Output) -> Iterator[Mapping[str, int]]:
     from deploy.local import stack, state
 
     directory = state.default_directory()
-    services = stack.status(directory).services.values()
-    is_ours = all(service.state is state.ProcessState.STOPPED for service in services)
+    is_ours = not pids_of(stack.status(directory))
     with sigterm_as_interrupt():
         try:
             yield pids_of(stack.up(directory, on_progress=output.progress))

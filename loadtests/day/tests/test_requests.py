@@ -45,7 +45,7 @@ def test_a_message_reads_as_the_request_of_its_line() -> None:
     batch = prepare([DAY], "r", NOW)
 
     message = batch.messages[1]
-    headers = raw_headers([*batch.shared_headers, *message.own_headers])
+    headers = raw_headers(batch.headers_of(message))
     read = decode(
         Message("enrollment.requests", 0, 0, message.key, message.body, headers),
         {EnrollmentRequested},
@@ -59,7 +59,7 @@ def test_a_message_reads_as_the_request_of_its_line() -> None:
     assert read.event_id == event_id("set", 3, 1, "r")
     assert read.traceparent == traceparent(wanted, read.event_id)
     assert message.key == b"S2"
-    assert batch.enrollment_ids[1] == str(wanted).encode()
+    assert message.enrollment_id == str(wanted).encode()
     assert dict(headers)["ce_subject"] == str(wanted).encode()
 
 
@@ -89,7 +89,7 @@ def test_copies_take_turns() -> None:
 
     asked = [json.loads(message.body)["student_id"] for message in batch.messages]
     assert asked == ["S1", "2-S1", "S2", "2-S2"]
-    assert len(set(batch.enrollment_ids)) == 4
+    assert len({message.enrollment_id for message in batch.messages}) == 4
 
 
 def test_an_id_that_a_copy_would_make_too_long_is_refused() -> None:
