@@ -29,7 +29,7 @@ from loadtests.auditor.rest import wait_for_rest
 from loadtests.auditor.topics import open_topics
 from loadtests.day.importing import publish
 from loadtests.day.kafka import producer_settings
-from loadtests.day.requests import Outgoing
+from loadtests.day.requests import Batch, Outgoing
 from services.cli.target import SERVICES, with_database
 from services.tests.saga.story import Listener, Said
 from services.tests.saga.waiting import eventually
@@ -152,8 +152,12 @@ class Saga:
 
     def send(self, *messages: Outgoing) -> None:
         """Publish messages to the topic of requests; returns when Kafka has them."""
-        for one in messages:
-            headers = list(one.own_headers)
+        self.send_batch(Batch(messages, [], []))
+
+    def send_batch(self, batch: Batch) -> None:
+        """Publish all the requests of a batch; returns when Kafka has them."""
+        for one in batch.messages:
+            headers = [*batch.shared_headers, *one.own_headers]
             self._producer.produce(REQUESTS.name, one.body, one.key, headers=headers)
             self._producer.poll(0)
         assert self._producer.flush(30) == 0

@@ -1,5 +1,5 @@
 from collections import Counter
-from itertools import cycle
+from itertools import cycle, pairwise
 from uuid import UUID, uuid4
 
 from services.tests.saga.client import Saga, message, request_body
@@ -70,7 +70,7 @@ async def test_nobody_is_refused_as_full_while_a_seat_was_free(saga: Saga) -> No
             (seat,) = event.body["seats"]
             reserved_at[seat["seat_sequence"]] = seat["reserved"]
     counts = [reserved_at[number] for number in range(len(reserved_at))]
-    steps = {after - before for before, after in zip(counts, counts[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(counts)}
     refusals = [
         event.body["seats"][0]
         for event in saga.all_events()

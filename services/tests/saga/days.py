@@ -1,0 +1,96 @@
+"""Cuts of the shipped registration day, each in a term of its own."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain
+from uuid import uuid4
+
+from loadtests.day.dataset import Dataset, read_day
+from loadtests.day.importing import import_datasets
+from loadtests.day.playing import Played, play
+from loadtests.day.report import DayReport
+from loadtests.day.requests import Batch, Outgoing, prepare
+from loadtests.day.running import Wishes, run_day
+from services.tests.saga.client import ROOT, Saga, new_name
+from shared.events import SectionPublished
+from shared.identifiers import SectionId, Term
+
+SHIPPED_DAY = ROOT / "loadtests" / "data" / "pu-cs-fal07"
+PATIENCE_SECONDS = 60.0
+
+
+def cut_of_the_day(requests: int, *, seats_divisor: int = 1) -> Dataset:
+    """Give the first requests of the day; with fewer seats, if it is to be about those."""
+    day = read_day(SHIPPED_DAY)
+    term = Term(new_name("day"))
+    asking = day.requests[:requests]
+    asked_for = set(chain.from_iterable(request.sections for request in asking))
+    students = {request.student_id for request in asking}
+    return replace(
+        day,
+        term=term,
+        sections=tuple(_sections(day, term, asked_for, seats_divisor)),
+        students=tuple(one for one in day.students if one.student_id in students),
+        requests=asking,
+    )
+
+
+def _sections(
+    day: Dataset, term: Term, asked_for: set[SectionId], seats_divisor: int
+) -> Iterator[SectionPublished]:
+    for section in day.sections:
+        if section.section_id in asked_for:
+            seats = max(1, section.capacity // seats_divisor)
+            yield section.model_copy(update={"term": term, "capacity": seats})
+
+
+def requests_of(day: Dataset) -> Batch:
+    """Write the requests of a day, under ids that depend on the term alone."""
+    return prepare([day], day.term, datetime.now(UTC))
+
+
+def with_new_event_ids(batch: Batch) -> Batch:
+    """Ask for the same enrollments in the same words, as new events."""
+    return batch._replace(messages=[_with_new_event_id(one) for one in batch.messages])
+
+
+def _with_new_event_id(message: Outgoing) -> Outgoing:
+    headers = dict(message.own_headers) | {"ce_id": str(uuid4()).encode()}
+    return message._replace(own_headers=tuple(headers.items()))
+
+
+async def import_day(saga: Saga, day: Dataset) -> None:
+    """Publish what is new in a day's catalogs, and wait until it is applied."""
+    await asyncio.to_thread(import_datasets, saga.kafka_url, [day], _ignore)
+
+
+async def play_day(saga: Saga, batch: Batch, *, rate: float | None = None) -> Played:
+    """Publish the requests of a day, and wait for all their outcomes."""
+    return await asyncio.to_thread(
+        play,
+        saga.kafka_url,
+        batch,
+        rate=rate,
+        patience_seconds=PATIENCE_SECONDS,
+        on_progress=_ignore,
+    )
+
+
+def _ignore(_: object) -> None:
+    """For those who want no news."""
+
+
+async def run_a_day(saga: Saga, day: Dataset, *, rate: float) -> DayReport:
+    """Import a day, play it, audit everything, and report."""
+    return await asyncio.to_thread(
+        run_day,
+        day,
+        saga.kafka_url,
+        saga.database_urls,
+        Wishes(run=day.term, rate=rate, patience_seconds=PATIENCE_SECONDS),
+        pids={},
+        say=_ignore,
+        on_progress=_ignore,
+    )
