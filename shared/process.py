@@ -246,11 +246,16 @@ class Process(Generic[State]):
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; give the exit code, 1 where the app has crashed."""
-        await self.prepare()
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
+        await _first_of(stopping.wait(), self.prepare())
+        crash = None if stopping.is_set() else await self._serve(stopping)
+        await self.database.close()
+        return 0 if crash is None else 1
+
+    async def _serve(self, stopping: asyncio.Event) -> BaseException | None:
         await self.app.start()
         _calm_garbage_collection()
         await _first_of(stopping.wait(), self.app.wait_until_stopped())
@@ -258,8 +263,7 @@ class Process(Generic[State]):
         if crash is not None:
             LOGGER.error("crashed", exc_info=crash)
         await self.app.stop()
-        await self.database.close()
-        return 0 if crash is None else 1
+        return crash
 
 
 async def renew_inbox(resources: Resources) -> None:
@@ -276,10 +280,14 @@ def _calm_garbage_collection() -> None:
 
 
 async def _first_of(*waits: Awaitable[object]) -> None:
+    """Wait until one has ended, and raise what it raised; the others are cancelled."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
+    ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
         task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in ended:
+        task.result()
 
 
 def load_settings(settings_type: type[Settings]) -> Settings:

@@ -11,10 +11,14 @@ from itertools import count
 from typing import Protocol
 from uuid import UUID, uuid4
 
+import asyncpg
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka import Message as ClientMessage
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from sqlalchemy import Connection, MetaData
 
 from shared.codec import encode_body, encode_headers, raw_headers
 from shared.consumer import ReadBatch
@@ -181,6 +185,34 @@ async def offset_of(database: Database, topic: str, partition: int = 0) -> int |
     sql = "SELECT next_offset FROM consumer_offset WHERE topic = $1 AND partition = $2"
     rows = await rows_of(database, sql, topic, partition)
     return int(str(rows[0][0])) if rows else None
+
+
+async def schema_differences(database: Database, metadata: MetaData) -> list[object]:
+    """Compare the tables of a store with those that its migrations have made."""
+
+    def compare(connection: Connection) -> list[object]:
+        def is_ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
+            return kind != "index" and (kind != "table" or name in metadata.tables)
+
+        options = {"compare_type": True, "include_object": is_ours}
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, metadata))
+
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(compare)
+
+
+async def sequential_reads(database: Database, tables: Sequence[str]) -> dict[str, int]:
+    """Count the rows that were read by scanning whole tables, in every session so far."""
+    driver = await asyncpg.connect(url_of(database))
+    try:
+        await driver.execute("SELECT pg_stat_clear_snapshot()")
+        rows = await driver.fetch(
+            "SELECT relname, seq_tup_read FROM pg_stat_user_tables WHERE relname = ANY($1)", tables
+        )
+    finally:
+        await driver.close()
+    return {row["relname"]: row["seq_tup_read"] for row in rows}
 
 
 class Proxy:

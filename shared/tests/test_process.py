@@ -1,0 +1,194 @@
+"""A service's process: starts, tells how it is, waits for its database, and stops when told."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+from shared.database import Database
+from shared.tests.machinery import Servers, eventually, proxied, rows_of, unique, url_of, value_of
+
+ROOT = Path(__file__).parents[2]
+BACKENDS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'capacity-%'
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Running:
+    """A process of the capacity service, and what its admin server says."""
+
+    def __init__(self, process: Process, port: int) -> None:
+        self.process = process
+        self.port = port
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Ask; 0 where nobody listens."""
+        limit = aiohttp.ClientTimeout(total=3)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=limit) as session,
+                session.get(f"http://127.0.0.1:{self.port}{path}") as answer,
+            ):
+                return answer.status, await answer.text()
+        except (OSError, aiohttp.ClientError, TimeoutError):
+            return 0, ""
+
+    async def health(self) -> dict[str, Any]:
+        _, body = await self.get("/health/ready")
+        found: dict[str, Any] = json.loads(body) if body else {}
+        return found
+
+    async def until(self, says: Callable[[dict[str, Any]], bool], seconds: float = 30) -> None:
+        async def is_so() -> bool:
+            assert self.process.returncode is None, "the process has ended"
+            return says(await self.health())
+
+        await eventually(is_so, seconds)
+
+    async def until_ready(self) -> None:
+        await self.until(lambda health: health.get("ready") is True)
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int | None, float]:
+        """Tell it to stop; give its exit code, and how long that took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        await asyncio.wait_for(self.process.wait(), 20)
+        return self.process.returncode, time.monotonic() - began
+
+
+@asynccontextmanager
+async def capacity(kafka_url: str, database_url: str, **settings: str) -> AsyncIterator[Running]:
+    """Run the service as operators do; killed at the end if it still runs."""
+    port = free_port()
+    environment = {
+        "DATABASE_URL": database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_url,
+        "ADMIN_PORT": str(port),
+        "INSTANCE": unique("slot"),
+        "SESSION_TIMEOUT_SECONDS": "6",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.capacity",
+        cwd=ROOT,
+        env={**os.environ, **environment, **settings},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Running(process, port)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await asyncio.wait_for(process.communicate(), 10)
+
+
+async def test_a_process_becomes_ready_tells_how_it_is_and_stops_when_told(
+    servers: Servers, capacity_database: Database
+) -> None:
+    async with capacity(servers.kafka_url, url_of(capacity_database)) as running:
+        await running.until_ready()
+
+        health = await running.health()
+        live = await running.get("/health/live")
+        status, metrics = await running.get("/metrics")
+        listening = {
+            connection.laddr.ip
+            for connection in psutil.Process(running.process.pid).net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        code, seconds = await running.stop()
+
+    assert live == (200, '{"live": true}')
+    assert (health["service"], health["closed_topics"], health["out_of_range"]) == (
+        "capacity",
+        [],
+        [],
+    )
+    assert status == 200
+    for name in ("outbox_depth", "outbox_oldest", "dead_letters"):
+        assert name in metrics
+    assert listening == {"127.0.0.1"}
+    assert code == 0
+    assert seconds < 10
+    assert await value_of(capacity_database, BACKENDS) == 0
+
+
+async def test_a_process_starts_before_its_database_and_is_ready_when_that_comes(
+    servers: Servers, capacity_database: Database
+) -> None:
+    async with proxied(capacity_database) as (proxy, url):
+        await proxy.cut()
+        async with capacity(servers.kafka_url, url) as running:
+            await asyncio.sleep(3)
+            assert (await running.health()).get("ready") is not True
+            assert running.process.returncode is None
+            await proxy.open()
+            await running.until_ready()
+
+            await proxy.cut()
+            await running.until(lambda health: health["checks"]["database"] is False)
+            await proxy.open()
+            await running.until_ready()
+            code, seconds = await running.stop()
+
+    assert code == 0
+    assert seconds < 10
+
+
+async def test_a_process_that_waits_for_its_database_stops_when_told(servers: Servers) -> None:
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+
+    async with capacity(servers.kafka_url, nowhere) as running:
+        assert running.process.stderr is not None
+        async with asyncio.timeout(20):
+            while b"waits for the database" not in await running.process.stderr.readline():
+                pass
+        code, seconds = await running.stop()
+
+    assert code == 0
+    assert seconds < 5
+
+
+async def test_a_bad_setting_ends_the_start_with_a_sentence_for_each() -> None:
+    async with capacity("127.0.0.1:1", "x", BATCH_SIZE_MAX="0", LOG_LEVEL="LOUD") as running:
+        assert running.process.stderr is not None
+        said = (await asyncio.wait_for(running.process.stderr.read(), 20)).decode()
+        await asyncio.wait_for(running.process.wait(), 10)
+
+    assert running.process.returncode == 2
+    assert "setting batch_size_max: Input should be greater than or equal to 1\n" in said
+    assert "setting log_level: " in said
+    assert "Traceback" not in said
+
+
+async def test_a_process_that_cannot_go_on_ends_with_a_code_that_says_so(
+    servers: Servers, capacity_database: Database
+) -> None:
+    async with capacity(servers.kafka_url, url_of(capacity_database)) as running:
+        await running.until_ready()
+        await rows_of(capacity_database, "DROP TABLE outbox")
+        _, said = await asyncio.wait_for(running.process.communicate(), 20)
+
+    assert running.process.returncode == 1
+    assert b"crashed" in said
+    assert b'relation "outbox" does not exist' in said
