@@ -6,8 +6,10 @@ from loadtests.auditor.history import History
 from loadtests.auditor.judges.agreement import AGREEMENT_JUDGES, SETTLED_JUDGES
 from loadtests.auditor.judges.causes import CAUSE_JUDGES
 from loadtests.auditor.judges.claims import judge_claims, judge_held_claims
-from loadtests.auditor.judges.events import EVENT_JUDGES
+from loadtests.auditor.judges.events import EVENT_JUDGES, one_partition_for_each_student
 from loadtests.auditor.judges.letters import judge_letters
+from loadtests.auditor.judges.refusals import judge_refusals
+from loadtests.auditor.judges.repeats import contradictions_recorded
 from loadtests.auditor.judges.requests import REQUEST_JUDGES
 from loadtests.auditor.judges.seats import (
     judge_ledger,
@@ -47,10 +49,12 @@ def _judge_topics(
 ) -> Iterator[Violation]:
     yield from history.violations
     yield from _judge_stories(stories, TOPIC_JUDGES)
+    yield from one_partition_for_each_student(history.events)
     yield from judge_ledger(read_ledger(history.events), history.catalogs)
     for event in history.events:
         yield from refused_for_a_reason(event)
-    yield from judge_claims(history, tables)
+    yield from judge_claims(history, tables.claims)
+    yield from judge_refusals(history, tables.claims)
 
 
 def _judge_tables(
@@ -63,7 +67,7 @@ def _judge_tables(
     if history.gaps:
         yield from judge_sections(tables, None)
         return
-    yield from _judge_stories(stories, AGREEMENT_JUDGES)
+    yield from _judge_stories(stories, (*AGREEMENT_JUDGES, contradictions_recorded))
     yield from judge_sections(tables, read_ledger(history.events))
     yield from judge_letters(history, tables)
 

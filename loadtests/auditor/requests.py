@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
-from loadtests.auditor.contract import CANCEL
-from loadtests.auditor.envelopes import UnreadableError, open_envelope
+from loadtests.auditor.contract import CANCEL, REQUESTS
+from loadtests.auditor.envelopes import Envelope, UnreadableError, open_envelope
 from loadtests.auditor.records import Record
 
 SECTIONS_MAX: Final = 50
@@ -38,7 +38,13 @@ class Request(NamedTuple):
     term: str | None
     sections: tuple[str, ...]
     body: Hashable
-    place: str
+    partition: int
+    offset: int
+
+    @property
+    def place(self) -> str:
+        """Name its record as dead letters and audit records do."""
+        return f"{REQUESTS}/{self.partition}/{self.offset}"
 
 
 class Unreadable(NamedTuple):
@@ -55,16 +61,15 @@ def place_of(record: Record) -> str:
 
 def read_request(record: Record) -> Request | Unreadable:
     """Read a message; one with bad content and readable ids is malformed, not unreadable."""
-    place = place_of(record)
     try:
         envelope = open_envelope(record)
         enrollment_id, student_id = _ids(envelope.data)
     except UnreadableError as error:
-        return Unreadable(place, str(error))
-    if envelope.type == CANCEL:  # never lost for its form, where its ids are readable
-        return Request(Kind.CANCEL, enrollment_id, student_id, None, (), None, place)
-    is_plain = envelope.is_utf8 and _is_plain(envelope.data)
-    return _request(envelope.data, enrollment_id, student_id, is_plain, record)
+        return Unreadable(place_of(record), str(error))
+    kind, term, sections, body = _content(envelope, record)
+    return Request(
+        kind, enrollment_id, student_id, term, sections, body, record.partition, record.offset
+    )
 
 
 def _is_plain(data: Any) -> bool:
@@ -83,26 +88,23 @@ def _depth(data: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def _request(
-    data: Any, enrollment_id: str, student_id: str, is_plain: bool, record: Record
-) -> Request:
-    place = place_of(record)
+def _content(
+    envelope: Envelope, record: Record
+) -> tuple[Kind, str | None, tuple[str, ...], Hashable]:
+    """Judge a request's content; of a malformed one only what is valid is kept."""
+    if envelope.type == CANCEL:  # never lost for its form, where its ids are readable
+        return Kind.CANCEL, None, (), None
+    data = envelope.data
+    is_plain = envelope.is_utf8 and _is_plain(data)
     term, sections, deadline = data.get("term"), data.get("sections"), data.get("deadline_seconds")
     if is_plain and _is_valid(term, sections, deadline):
         seconds = None if deadline is None else float(deadline)
-        body: Hashable = (term, tuple(sections), seconds)
-        return Request(Kind.VALID, enrollment_id, student_id, term, tuple(sections), body, place)
+        return Kind.VALID, term, tuple(sections), (term, tuple(sections), seconds)
     is_binary = any(name == "ce_type" for name, _ in record.headers)
     body = record.value if is_binary else json.dumps(data, sort_keys=True).encode()
-    return Request(
-        Kind.MALFORMED,
-        enrollment_id,
-        student_id,
-        term if is_identifier(term) else None,
-        tuple(sections) if _are_sections(sections) else (),
-        body,
-        place,
-    )
+    kept_term = term if is_identifier(term) else None
+    kept_sections = tuple(sections) if _are_sections(sections) else ()
+    return Kind.MALFORMED, kept_term, kept_sections, body
 
 
 def _ids(data: Any) -> tuple[str, str]:

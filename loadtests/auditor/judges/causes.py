@@ -31,12 +31,14 @@ CAUSES: Final = (  # what was said, what must have been said for it, what it bre
     (SEAT_RELEASED, (SEAT_RESERVED,), Invariant.ONE_EVENT),
     (SEAT_RELEASED, (REJECTED, CANCELLED), Invariant.ALL_OR_NOTHING),
 )
-REJECTION_CAUSES: Final = {
+REJECTION_CAUSES: Final[dict[str | None, tuple[str, ...]]] = {
     "eligibility": (OPENED, INELIGIBLE),
     "capacity": (OPENED, SEAT_UNAVAILABLE),
     "deadline": (OPENED,),
     "request": (),
 }
+NEVER_SHOWN: Final = {"already_released"}
+OWN_CODES: Final = {"request": {"bad_request"}, "deadline": {"deadline"}}
 
 
 def nothing_without_cause(story: Story) -> Iterator[Violation]:
@@ -46,25 +48,37 @@ def nothing_without_cause(story: Story) -> Iterator[Violation]:
             yield story.violation(invariant, f"{said} without {' or '.join(causes)}")
 
 
-def rejected_for_a_reason(story: Story) -> Iterator[Violation]:
-    """A rejection tells the refusal that it passes on."""
+def rejected_as_refused(story: Story) -> Iterator[Violation]:
+    """A rejection passes on the refusal of its stage."""
     rejected = story.first(REJECTED)
     if rejected is None:
         return
-    stage = rejected.stage or "none"
-    if stage not in REJECTION_CAUSES:
-        yield story.violation(Invariant.ONE_OUTCOME, f"rejected at an unknown stage: {stage}")
+    if rejected.stage not in REJECTION_CAUSES:
+        text = f"rejected at an unknown stage: {rejected.stage}"
+        yield story.violation(Invariant.ONE_OUTCOME, text)
         return
-    for cause in REJECTION_CAUSES[stage]:
+    causes = REJECTION_CAUSES[rejected.stage]
+    for cause in causes:
         if not story.has(cause):
-            text = f"rejected at stage {stage} without {cause}"
+            text = f"rejected at stage {rejected.stage} without {cause}"
             yield story.violation(Invariant.ONE_OUTCOME, text)
-    refusal = story.first({"eligibility": INELIGIBLE, "capacity": SEAT_UNAVAILABLE}.get(stage, ""))
+    refusal = story.first(*(cause for cause in causes if cause != OPENED))
     if refusal and refusal.reasons != rejected.reasons:
         told = f"{_codes(rejected.reasons)} were told, {_codes(refusal.reasons)} by {refusal.type}"
         yield story.violation(Invariant.ONE_OUTCOME, f"other reasons: {told}")
-    if not rejected.reasons:
-        yield story.violation(Invariant.ONE_OUTCOME, "rejected with 0 reasons, at least 1 is due")
+
+
+def rejected_for_a_reason(story: Story) -> Iterator[Violation]:
+    """A rejection has reasons, and such as its stage can have."""
+    rejected = story.first(REJECTED)
+    if rejected is None:
+        return
+    codes = {code for code, _ in rejected.reasons}
+    own = OWN_CODES.get(rejected.stage or "")
+    wrong = codes - own if own else codes & NEVER_SHOWN
+    if wrong or not codes:
+        text = f"rejected at stage {rejected.stage} for {_codes(rejected.reasons) or '0 reasons'}"
+        yield story.violation(Invariant.ONE_OUTCOME, text)
 
 
 def _codes(reasons: tuple[tuple[str, str | None], ...]) -> str:
@@ -107,6 +121,7 @@ def everything_given_back(story: Story) -> Iterator[Violation]:
 
 CAUSE_JUDGES: Final[tuple[StoryJudge, ...]] = (
     nothing_without_cause,
+    rejected_as_refused,
     rejected_for_a_reason,
     released_only_after_the_end,
     everything_answered,

@@ -1,6 +1,6 @@
 """Judge an enrollment's events by themselves: one for each change, in order, in one place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from loadtests.auditor.contract import (
@@ -10,12 +10,12 @@ from loadtests.auditor.contract import (
     INELIGIBLE,
     OPENED,
     REJECTED,
-    SAGA_TOPICS,
     SEAT_RELEASED,
     SEAT_RESERVED,
     SEAT_UNAVAILABLE,
     VALIDATED,
 )
+from loadtests.auditor.events import Event
 from loadtests.auditor.report import Invariant, Violation
 from loadtests.auditor.stories import Story
 
@@ -55,8 +55,8 @@ def in_order(story: Story) -> Iterator[Violation]:
             yield story.violation(Invariant.DELIVERY, f"{text} of {later.topic}")
 
 
-def in_one_place(story: Story) -> Iterator[Violation]:
-    """Events are keyed by the student, so that each topic has them in one partition."""
+def keyed_and_traced(story: Story) -> Iterator[Violation]:
+    """Every event is keyed by its student and continues one trace."""
     for event in story.all_events():
         if event.key != event.student_id:
             text = f"{event.type} is keyed by {event.key}, its student is {event.student_id}"
@@ -64,11 +64,19 @@ def in_one_place(story: Story) -> Iterator[Violation]:
         if event.traceparents != 1:
             text = f"{event.type} has {event.traceparents} traceparent headers instead of 1"
             yield story.violation(Invariant.DELIVERY, text)
-    for topic in SAGA_TOPICS:
-        found = sorted({e.partition for e in story.all_events() if e.topic == topic})
-        if len(found) > 1:
-            text = f"its events are in {len(found)} partitions of {topic}: {found}"
-            yield story.violation(Invariant.DELIVERY, text)
+
+
+def one_partition_for_each_student(events: Iterable[Event]) -> Iterator[Violation]:
+    """A key leads to one partition, the same in every topic of the saga: all have as many."""
+    first: dict[str, Event] = {}
+    for event in events:
+        known = first.setdefault(event.student_id, event)
+        if event.partition != known.partition:
+            text = (
+                f"{event.type} of enrollment {event.enrollment_id} is in partition "
+                f"{event.partition} of {event.topic}, other events are in {known.partition}"
+            )
+            yield Violation(Invariant.DELIVERY, f"student {event.student_id}", text)
 
 
 def of_one_request(story: Story) -> Iterator[Violation]:
@@ -102,7 +110,7 @@ def seats_in_all_sections(story: Story) -> Iterator[Violation]:
 EVENT_JUDGES: Final = (
     one_event_per_change,
     in_order,
-    in_one_place,
+    keyed_and_traced,
     of_one_request,
     seats_in_all_sections,
 )

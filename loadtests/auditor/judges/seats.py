@@ -104,6 +104,9 @@ def _judge_capacity(
     newest = 0
     for entry in entries:
         seat = entry.seat
+        if catalogs.sections.get(key) and seat.version not in known:
+            text = f"version {seat.version} by {entry}, {max(known)} is the newest published"
+            yield violation(key, text)
         capacities = known[seat.version]
         if capacities and seat.capacity not in capacities:
             text = f"capacity {seat.capacity} under version {seat.version} by {entry}"

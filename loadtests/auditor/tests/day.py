@@ -148,12 +148,13 @@ class Day:
         )
         self.tell(enrollment_id, "StudentValidated", credits=credit_sum)
 
-    def find_ineligible(self, enrollment_id: str, code: str) -> None:
+    def find_ineligible(self, enrollment_id: str, code: str, section_id: str) -> None:
         _, _, student_id, term, sections, *_ = self.enrollments[enrollment_id]
         self.claims[enrollment_id] = ClaimRow(
             enrollment_id, "refused", student_id, term, sections, 0, 0, (), NOON
         )
-        self.tell(enrollment_id, "StudentRejected", reasons=[{"code": code, "detail": "No."}])
+        reason = {"code": code, "section_id": section_id, "detail": "No."}
+        self.tell(enrollment_id, "StudentRejected", reasons=[reason])
 
     def reserve(self, enrollment_id: str) -> None:
         self._answer(enrollment_id, "reserved")
@@ -324,8 +325,8 @@ def _refused(day: Day) -> None:
     day.find_full(FULL, "1")
     day.reject(FULL, "capacity", "section_full", section="1")
     day.open(day.request(4, "ann", "3"), "ann", "3")
-    day.find_ineligible(INELIGIBLE, "time_conflict")
-    day.reject(INELIGIBLE, "eligibility", "time_conflict")
+    day.find_ineligible(INELIGIBLE, "time_conflict", "3")
+    day.reject(INELIGIBLE, "eligibility", "time_conflict", section="3")
     day.request(5, "cem")  # names no section
     day.enrollments[MALFORMED] = EnrollmentRow(
         MALFORMED, "pending", "cem", TERM, (), None, None, None, ()

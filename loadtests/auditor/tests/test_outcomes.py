@@ -140,7 +140,16 @@ def test_a_rejection_without_reasons_is_found() -> None:
     day = sound_day()
     day.find(LATE, "EnrollmentRejected").body["reasons"] = []
     assert (
-        f"invariant 3: enrollment {LATE}: rejected with 0 reasons, at least 1 is due"
+        f"invariant 3: enrollment {LATE}: rejected at stage deadline for 0 reasons"
+        in day.violations_of_topics()
+    )
+
+
+def test_a_rejection_for_a_reason_of_another_stage_is_found() -> None:
+    day = sound_day()
+    day.find(LATE, "EnrollmentRejected").body["reasons"] = [{"code": "section_full"}]
+    assert (
+        f"invariant 3: enrollment {LATE}: rejected at stage deadline for section_full"
         in day.violations_of_topics()
     )
 

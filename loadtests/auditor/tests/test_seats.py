@@ -106,6 +106,15 @@ def test_a_capacity_that_the_catalog_never_said_is_found() -> None:
     )
 
 
+def test_a_version_that_the_catalog_never_had_is_found() -> None:
+    day = sound_day()
+    day.find(OTHER, "SeatReserved").body["seats"][0]["version"] = 2
+    assert (
+        f"invariant 1: section T/1: version 2 by SeatReserved of enrollment {OTHER}, 1 is the "
+        "newest published" in day.violations()
+    )
+
+
 def test_an_older_version_in_force_again_is_found() -> None:
     day = sound_day()
     day.find(CONFIRMED, "SeatReserved").body["seats"][0]["version"] = 2

@@ -5,6 +5,7 @@ from loadtests.auditor.tables import Conflict, DeadLetter
 from loadtests.auditor.tests.day import (
     CANCELLED,
     DEADLINE,
+    EARLY,
     FULL,
     LATE,
     OTHER,
@@ -56,6 +57,14 @@ def test_a_row_with_other_sections_than_its_event_is_found() -> None:
     )
 
 
+def test_credits_of_a_claim_that_was_never_made_are_found() -> None:
+    day = sound_day()
+    day.claims[EARLY] = day.claims[EARLY]._replace(credits=3)
+    assert day.violations() == [
+        f"invariant 4: enrollment {EARLY}: 3 credits in the database of student, 0 by its events"
+    ]
+
+
 def test_another_stage_than_the_event_tells_is_found() -> None:
     day = sound_day()
     day.enrollments[FULL] = day.enrollments[FULL]._replace(stage="eligibility")
@@ -92,10 +101,7 @@ def test_a_row_that_nobody_asked_for_is_found() -> None:
     row = day.enrollments[OTHER]._replace(enrollment_id="x", state="unopened")
     day.enrollments["x"] = row._replace(cancelled_by=("bob",))
     assert day.violations() == [
-        (
-            "invariant 3: enrollment x: cancelled by student bob in the database, by 0 cancels in "
-            "the topic"
-        ),
+        ("invariant 3: enrollment x: cancelled by 1 students in the database, 0 in the topic"),
         "invariant 3: enrollment x: unopened for student bob, who sent 0 messages about it",
     ]
 
@@ -175,11 +181,22 @@ def test_another_student_under_a_known_id_must_be_on_record() -> None:
     assert day.violations() == []
 
 
+def test_a_foreign_cancel_that_is_not_on_record_is_found() -> None:
+    day = sound_day()
+    day.ask_to_cancel(OTHER, "eve")
+    day.messages[-1].partition = 0  # where the request is
+    text = "cancelled by 1 other students, by 1 surely after its request, 0 recorded as foreign"
+    assert day.violations() == [f"invariant 5: enrollment {OTHER}: {text}"]
+
+
 def test_a_foreign_cancel_on_record_that_nobody_sent_is_found() -> None:
     day = sound_day()
     day.conflicts.append(Conflict(OTHER, "eve", "foreign_cancel"))
     assert day.violations() == [
-        f"invariant 5: enrollment {OTHER}: cancelled by 0 other students, 1 recorded as foreign"
+        (
+            f"invariant 5: enrollment {OTHER}: cancelled by 0 other students, by 0 surely after "
+            "its request, 1 recorded as foreign"
+        )
     ]
 
 
