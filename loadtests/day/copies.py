@@ -1,7 +1,8 @@
 """Several copies of one set, each with sections and students of its own."""
 
-from loadtests.day.dataset import Dataset, Request
+from loadtests.day.dataset import Dataset
 from loadtests.day.kafka import DayError
+from loadtests.day.request_file import Request
 from loadtests.day.rows import identifier_problem
 from shared.events import SectionPublished, StudentPublished
 from shared.identifiers import SectionId, StudentId

@@ -1,35 +1,17 @@
 """Publishes what a set says anew of sections and students, and waits until it is applied."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, Final
 
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaException,
-    Producer,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 
-from loadtests.day.catalogs import CATALOGS, CatalogEntry, key_of, news, read_catalogs_of
+from loadtests.day.applying import wait_until_applied
+from loadtests.day.catalogs import CatalogEntry, key_of, news, read_catalogs_of
 from loadtests.day.dataset import Dataset
-from loadtests.day.kafka import (
-    SOURCE,
-    DayError,
-    consumer_settings,
-    end_offsets,
-    producer_settings,
-)
-from shared.choreography import (
-    SECTION_CATALOG,
-    STUDENT_CATALOG,
-    TOPIC_OF,
-    Service,
-    subscriptions,
-)
+from loadtests.day.kafka import SOURCE, DayError, producer_settings
+from shared.choreography import SECTION_CATALOG, STUDENT_CATALOG, TOPIC_OF
 from shared.clock import system_clock
 from shared.codec import encode_body, encode_headers
 from shared.identifiers import PartitionKey, new_event_id
@@ -38,8 +20,6 @@ APPLIED_SECONDS_MAX: Final = 60.0
 PART_SIZE: Final = 50_000
 DELIVERED_SECONDS_MAX: Final = 60.0
 ASK_AGAIN_SECONDS: Final = 0.1
-ANSWER_SECONDS_MAX: Final = 5.0
-NOTHING_STORED: Final = -1
 
 Say = Callable[[str], None]
 
@@ -136,65 +116,8 @@ def _produce(producer: Any, entry: CatalogEntry, delivery: _Delivery) -> None:
             producer.produce(
                 topic, encode_body(entry), key, headers=headers, on_delivery=delivery.note
             )
-        except BufferError:
+        except BufferError:  # full; the library gives up what it cannot send within a minute
             producer.poll(ASK_AGAIN_SECONDS)
         else:
             producer.poll(0)
             return
-
-
-def wait_until_applied(kafka_url: str, new: Collection[PartitionKey], seconds_max: float) -> None:
-    """Return when every service that reads the catalogs has read them to the end they have now.
-
-    A partition that got nothing `new` is waited for only where its reader has stored an offset:
-    Kafka forgets the offsets of a group that was down for long.
-    """
-    ends = _ends(kafka_url)
-    admin = AdminClient({"bootstrap.servers": kafka_url, "log_level": 0})
-    deadline = monotonic() + seconds_max
-    while late := _late_readers(admin, ends, new):
-        if monotonic() > deadline:
-            raise DayError(
-                f"{' and '.join(late)} did not apply the catalogs within {seconds_max:.0f} s: "
-                "see `enroll status`, mend what is not ready, and repeat"
-            )
-        sleep(ASK_AGAIN_SECONDS)
-
-
-def _ends(kafka_url: str) -> dict[PartitionKey, int]:
-    consumer = Consumer(consumer_settings(kafka_url))
-    try:
-        return {k: v for topic in CATALOGS for k, v in end_offsets(consumer, topic.name).items()}
-    finally:
-        consumer.close()
-
-
-def _late_readers(
-    admin: Any, ends: Mapping[PartitionKey, int], new: Collection[PartitionKey]
-) -> list[str]:
-    late = []
-    for service in Service:
-        topics = {topic.name for topic in CATALOGS if topic in subscriptions(service)}
-        read = {place: end for place, end in ends.items() if place.topic in topics}
-        stored = stored_offsets(admin, service.value, read) if read else {}
-        if any(is_behind(stored.get(p, NOTHING_STORED), read[p], p in new) for p in read):
-            late.append(service.value)
-    return late
-
-
-def is_behind(stored: int, end: int, is_new: bool) -> bool:
-    """Tell whether a reader has yet to come to the end of a partition."""
-    return is_new if stored < 0 else stored < end
-
-
-def stored_offsets(
-    admin: Any, group: str, places: Iterable[PartitionKey]
-) -> dict[PartitionKey, int]:
-    """Give the offsets that a group has stored; none while Kafka cannot tell."""
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])
-    future = admin.list_consumer_group_offsets([asked])[group]
-    try:
-        found = future.result(ANSWER_SECONDS_MAX).topic_partitions
-    except (KafkaException, TimeoutError):
-        return {}
-    return {PartitionKey(f.topic, f.partition): f.offset for f in found if f.error is None}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from loadtests.day.dataset import Request
+from loadtests.day.request_file import Request
 from shared.events import Meeting, SectionPublished, StudentPublished
 from shared.identifiers import SectionId, StudentId
 

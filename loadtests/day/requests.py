@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
-from loadtests.day.dataset import Dataset, Request
+from loadtests.day.dataset import Dataset
 from loadtests.day.kafka import SOURCE
+from loadtests.day.request_file import Request
 from shared.codec import encode_headers
 from shared.events import EnrollmentRequested
 from shared.identifiers import EnrollmentId, EventId

@@ -1,6 +1,7 @@
 """Makes the sections, students and requests that tests are about."""
 
-from loadtests.day.dataset import Dataset, Request
+from loadtests.day.dataset import Dataset
+from loadtests.day.request_file import Request
 from shared.events import Hold, Meeting, SectionPublished, StudentPublished
 from shared.identifiers import CourseId, SectionId, StudentId, Term
 

@@ -1,5 +1,5 @@
+from loadtests.day.applying import is_behind
 from loadtests.day.catalogs import Known, key_of, learn, news
-from loadtests.day.importing import is_behind
 from loadtests.day.tests import making
 from shared.events import Event, Hold, SectionPublished, SectionWithdrawn, StudentPublished
 from shared.identifiers import SectionId, SectionKey, Term

@@ -11,9 +11,10 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.local.servers import LocalServers
+from loadtests.day.applying import wait_until_applied
 from loadtests.day.catalogs import CatalogEntry, key_of, news, read_catalogs_of
 from loadtests.day.collector import Outcome
-from loadtests.day.importing import publish, wait_until_applied
+from loadtests.day.importing import publish
 from loadtests.day.kafka import DayError, consumer_settings, end_offsets, producer_settings
 from loadtests.day.playing import Progress, play
 from loadtests.day.requests import Batch, prepare
