@@ -41,12 +41,16 @@ def reserve(
     if reservation is not None and reservation.is_answered:
         return Decision()
     if reservation is not None:
-        return _refuse(reservation.state, sections, event, now, (_already_released(),))
+        late = replace(
+            _answered(reservation.state, event, now), released_at=reservation.released_at
+        )
+        return _refuse(late, sections, event, (_already_released(),))
     reasons = tuple(
         reason for section_id in event.sections if (reason := _obstacle(sections, section_id))
     )
     if reasons:
-        return _refuse(ReservationState.REFUSED, sections, event, now, reasons)
+        refused = _answered(ReservationState.REFUSED, event, now)
+        return _refuse(refused, sections, event, reasons)
     taken = tuple(_move(sections[section_id], +1) for section_id in event.sections)
     return Decision(
         _answered(ReservationState.RESERVED, event, now),
@@ -82,11 +86,12 @@ def release(
             term=event.term,
             sections=event.sections or (),
             decided_at=now,
+            released_at=now,
         )
         return Decision(mark)
     if reservation.student_id != event.student_id:
         return Decision()
-    released = replace(reservation, state=ReservationState.RELEASED, decided_at=now)
+    released = replace(reservation, state=ReservationState.RELEASED, released_at=now)
     match reservation.state:
         case ReservationState.RELEASED:
             return Decision()
@@ -141,10 +146,9 @@ def _already_released() -> Reason:
 
 
 def _refuse(
-    state: ReservationState,
+    answered: Reservation,
     sections: Mapping[SectionId, Section],
     event: StudentValidated,
-    now: datetime,
     reasons: tuple[Reason, ...],
 ) -> Decision:
     known = [sections[section_id] for section_id in event.sections if section_id in sections]
@@ -156,7 +160,7 @@ def _refuse(
         seats=tuple(section.count() for section in known),
         reasons=reasons,
     )
-    return Decision(_answered(state, event, now), (), (unavailable,))
+    return Decision(answered, (), (unavailable,))
 
 
 def _answered(state: ReservationState, event: StudentValidated, now: datetime) -> Reservation:

@@ -58,6 +58,7 @@ class Reservation:
     term: Term | None
     sections: tuple[SectionId, ...]
     decided_at: datetime
+    released_at: datetime | None = None
 
 
 @dataclass(slots=True)

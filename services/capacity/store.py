@@ -42,6 +42,7 @@ RESERVATION: Final = Table(
     Column("term", Text),
     Column("sections", ARRAY(Text), nullable=False),
     Column("decided_at", DateTime(timezone=True)),
+    Column("released_at", DateTime(timezone=True)),
 )
 
 SECTION: Final = Table(
@@ -85,6 +86,7 @@ def _reservation(row: AnyRow) -> Reservation:
         term=row["term"],
         sections=tuple(row["sections"]),
         decided_at=row["decided_at"],
+        released_at=row["released_at"],
     )
 
 
@@ -130,10 +132,11 @@ async def _save_reservations(transaction: Transaction, changed: Sequence[Reserva
         """
         UPDATE reservation AS r
         SET state = n.state, is_answered = n.is_answered, term = n.term,
-            sections = string_to_array(n.sections, ' '), decided_at = n.decided_at
+            sections = string_to_array(n.sections, ' '), decided_at = n.decided_at,
+            released_at = n.released_at
         FROM unnest($1::uuid[], $2::text[], $3::boolean[], $4::text[], $5::text[],
-                    $6::timestamptz[])
-            AS n (enrollment_id, state, is_answered, term, sections, decided_at)
+                    $6::timestamptz[], $7::timestamptz[])
+            AS n (enrollment_id, state, is_answered, term, sections, decided_at, released_at)
         WHERE r.enrollment_id = n.enrollment_id
         """,
         [r.enrollment_id for r in changed],
@@ -142,6 +145,7 @@ async def _save_reservations(transaction: Transaction, changed: Sequence[Reserva
         [r.term for r in changed],
         [" ".join(r.sections) for r in changed],
         [r.decided_at for r in changed],
+        [r.released_at for r in changed],
     )
 
 

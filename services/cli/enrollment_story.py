@@ -97,10 +97,11 @@ def _validation(enrollment: Enrollment | None, claim: Claim | None) -> list[Step
         return [Step("validated", "student", claim.decided_at)]
     if claim is not None and claim.state is ClaimState.REFUSED:
         return [Step("refused", "student", claim.decided_at, reasons)]
-    if reasons:
-        return [Step("refused", "student", None, reasons)]
-    held = claim is not None and bool(claim.credits or claim.slots)
-    return [Step("validated", "student", seen_at)] if seen_at or held else []
+    if reasons and claim is not None:
+        return [Step("refused", "student", claim.decided_at, reasons)]
+    if claim is not None and (seen_at or claim.credits or claim.slots):
+        return [Step("validated", "student", claim.decided_at)]
+    return []
 
 
 def _seats(enrollment: Enrollment | None, reservation: Reservation | None) -> list[Step]:
@@ -109,10 +110,11 @@ def _seats(enrollment: Enrollment | None, reservation: Reservation | None) -> li
         return [Step("reserved", "capacity", reservation.decided_at)]
     if reservation is not None and reservation.state is ReservationState.REFUSED:
         return [Step("refused", "capacity", reservation.decided_at, reasons)]
-    if reasons:
-        return [Step("refused", "capacity", None, reasons)]
+    if reasons and reservation is not None:
+        return [Step("refused", "capacity", reservation.decided_at, reasons)]
     if reservation is not None and reservation.is_answered:
-        return [Step("reserved or refused", "capacity", None)]  # the release has overwritten which
+        # A release keeps no more than that there was an answer, and when.
+        return [Step("reserved or refused", "capacity", reservation.decided_at)]
     return []
 
 
@@ -131,9 +133,9 @@ def _outcome(enrollment: Enrollment | None) -> list[Step]:
 def _releases(claim: Claim | None, reservation: Reservation | None) -> list[Step]:
     steps = []
     if claim is not None and claim.state is ClaimState.RELEASED:
-        steps.append(Step("released", "student", claim.decided_at))
+        steps.append(Step("released", "student", claim.released_at))
     if reservation is not None and reservation.state is ReservationState.RELEASED:
-        steps.append(Step("released", "capacity", reservation.decided_at))
+        steps.append(Step("released", "capacity", reservation.released_at))
     return steps
 
 

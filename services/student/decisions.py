@@ -202,11 +202,12 @@ def release(
             term=event.term,
             sections=event.sections or (),
             decided_at=now,
+            released_at=now,
         )
         return Decision(mark)
     if known.student_id != event.student_id:
         return Decision()
-    released = replace(known, state=ClaimState.RELEASED, decided_at=now)
+    released = replace(known, state=ClaimState.RELEASED, released_at=now)
     match known.state:
         case ClaimState.RELEASED:
             return Decision()

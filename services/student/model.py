@@ -81,6 +81,7 @@ class Claim:
     term: Term | None
     sections: tuple[SectionId, ...]
     decided_at: datetime
+    released_at: datetime | None = None
     credits: int = 0
     credit_limit: int = 0
     slots: tuple[Slot, ...] = ()

@@ -47,6 +47,7 @@ CLAIM: Final = Table(
     Column("credit_limit", Integer, nullable=False),
     Column("slots", Text, nullable=False),
     Column("decided_at", DateTime(timezone=True)),
+    Column("released_at", DateTime(timezone=True)),
 )
 
 STUDENT: Final = Table(
@@ -143,6 +144,7 @@ def _claim(row: AnyRow) -> Claim:
         term=row["term"],
         sections=tuple(row["sections"]),
         decided_at=row["decided_at"],
+        released_at=row["released_at"],
         credits=row["credits"],
         credit_limit=row["credit_limit"],
         slots=tuple(Slot(*slot) for slot in json.loads(row["slots"])),
@@ -178,10 +180,11 @@ async def _save_claims(transaction: Transaction, changed: Sequence[Claim]) -> No
         UPDATE claim AS c
         SET state = n.state, term = n.term, sections = string_to_array(n.sections, ' '),
             credits = n.credits, credit_limit = n.credit_limit, slots = n.slots,
-            decided_at = n.decided_at
+            decided_at = n.decided_at, released_at = n.released_at
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[],
-                    $7::text[], $8::timestamptz[])
-            AS n (enrollment_id, state, term, sections, credits, credit_limit, slots, decided_at)
+                    $7::text[], $8::timestamptz[], $9::timestamptz[])
+            AS n (enrollment_id, state, term, sections, credits, credit_limit, slots, decided_at,
+                  released_at)
         WHERE c.enrollment_id = n.enrollment_id
         """,
         [c.enrollment_id for c in changed],
@@ -192,6 +195,7 @@ async def _save_claims(transaction: Transaction, changed: Sequence[Claim]) -> No
         [c.credit_limit for c in changed],
         [json.dumps(c.slots) for c in changed],
         [c.decided_at for c in changed],
+        [c.released_at for c in changed],
     )
 
 

@@ -27,7 +27,8 @@ CREATE TABLE reservation (
     is_answered boolean NOT NULL DEFAULT false,
     term text,
     sections text[] NOT NULL DEFAULT '{}',
-    decided_at timestamptz
+    decided_at timestamptz,
+    released_at timestamptz
 ) WITH (fillfactor = 80);
 """
 

@@ -38,12 +38,14 @@ def enrollment(state: EnrollmentState, **changes: object) -> Enrollment:
     return Enrollment(ID, state, StudentId("s"), Term("t"), (SectionId("a"),), **fields)  # type: ignore[arg-type]
 
 
-def claim(state: ClaimState, at: datetime = SOON, credit_sum: int = 3) -> Claim:
-    return Claim(ID, StudentId("s"), state, Term("t"), (SectionId("a"),), at, credit_sum)
+def claim(state: ClaimState, released_at: datetime | None = None, credit_sum: int = 3) -> Claim:
+    sections = (SectionId("a"),)
+    return Claim(ID, StudentId("s"), state, Term("t"), sections, SOON, released_at, credit_sum)
 
 
-def reservation(state: ReservationState, at: datetime = SOON) -> Reservation:
-    return Reservation(ID, StudentId("s"), state, True, Term("t"), (SectionId("a"),), at)
+def reservation(state: ReservationState, released_at: datetime | None = None) -> Reservation:
+    sections = (SectionId("a"),)
+    return Reservation(ID, StudentId("s"), state, True, Term("t"), sections, SOON, released_at)
 
 
 def names(steps: list[Step]) -> list[tuple[str, str, datetime | None]]:
@@ -86,7 +88,7 @@ def test_a_refusal_by_capacity_is_told_although_its_mark_has_come() -> None:
     assert names(steps) == [
         ("enrollment", "opened", NOON),
         ("student", "validated", SOON),
-        ("capacity", "refused", None),
+        ("capacity", "refused", SOON),
         ("enrollment", "rejected", LATER),
         ("student", "released", LATER),
         ("capacity", "released", LATER),

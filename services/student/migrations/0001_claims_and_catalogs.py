@@ -34,7 +34,8 @@ CREATE TABLE claim (
     credits integer NOT NULL DEFAULT 0 CHECK (credits >= 0),
     credit_limit integer NOT NULL DEFAULT 0,
     slots text NOT NULL DEFAULT '[]',
-    decided_at timestamptz
+    decided_at timestamptz,
+    released_at timestamptz
 ) WITH (fillfactor = 80);
 CREATE INDEX claim_held ON claim (student_id) WHERE state = 'claimed';
 """
