@@ -195,7 +195,8 @@ def test_seats_are_given_back_at_most_once_and_never_taken_after_the_end(
     holding: set[EnrollmentId] = set()
 
     for event in history:
-        for told in said(state, event):
+        events = said(state, event)
+        for told in events:
             if isinstance(told, SeatReserved):
                 assert told.enrollment_id not in ended
                 holding.add(told.enrollment_id)
@@ -205,6 +206,8 @@ def test_seats_are_given_back_at_most_once_and_never_taken_after_the_end(
             case EnrollmentRejected() | EnrollmentCancelled() if event.student_id != "another":
                 ended.add(event.enrollment_id)
                 assert event.enrollment_id not in holding
+            case EnrollmentRejected() | EnrollmentCancelled():
+                assert events == []
             case _:
                 pass
 
