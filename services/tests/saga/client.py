@@ -29,7 +29,6 @@ from loadtests.auditor.rest import wait_for_rest
 from loadtests.auditor.topics import open_topics
 from loadtests.day.importing import publish
 from loadtests.day.kafka import producer_settings
-from loadtests.day.requests import Batch, Outgoing
 from services.cli.target import SERVICES, with_database
 from services.tests.saga.story import Listener, Said
 from services.tests.saga.waiting import eventually
@@ -44,6 +43,16 @@ REST_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
 
 Row = dict[str, Any]
+Headers = list[tuple[str, str | bytes | None]]
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A message for the topic of requests."""
+
+    key: bytes
+    body: bytes
+    headers: Headers
 
 
 @dataclass(frozen=True)
@@ -72,20 +81,17 @@ def request_body(
     return {**ids, "term": term, "sections": list(sections), **more}
 
 
-def message(
-    body: Row, event_type: str = "EnrollmentRequested", event_id: UUID | None = None
-) -> Outgoing:
+def message(body: Row, event_type: str = "EnrollmentRequested") -> Mail:
     """Make a message for the topic of requests, as an outside system would."""
     headers = encode_headers(
-        event_id=EventId(event_id or uuid4()),
+        event_id=EventId(uuid4()),
         event_type=event_type,
         source="/tests/saga",
         subject=body["enrollment_id"],
         occurred_at=datetime.now(UTC),
         traceparent=None,
     )
-    own = tuple((name, value) for name, value in headers if isinstance(value, bytes))
-    return Outgoing(body["student_id"].encode(), json.dumps(body).encode(), own)
+    return Mail(body["student_id"].encode(), json.dumps(body).encode(), headers)
 
 
 class Saga:
@@ -150,15 +156,10 @@ class Saga:
         await self.publish_catalogs(term, seats, people)
         return term, people
 
-    def send(self, *messages: Outgoing) -> None:
+    def send(self, *mails: Mail) -> None:
         """Publish messages to the topic of requests; returns when Kafka has them."""
-        self.send_batch(Batch(messages, [], []))
-
-    def send_batch(self, batch: Batch) -> None:
-        """Publish all the requests of a batch; returns when Kafka has them."""
-        for one in batch.messages:
-            headers = [*batch.shared_headers, *one.own_headers]
-            self._producer.produce(REQUESTS.name, one.body, one.key, headers=headers)
+        for mail in mails:
+            self._producer.produce(REQUESTS.name, mail.body, mail.key, headers=mail.headers)
             self._producer.poll(0)
         assert self._producer.flush(30) == 0
 

@@ -1,11 +1,12 @@
 """Cuts of the shipped registration day, each in a term of its own."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from loadtests.day.dataset import Dataset, read_day
 from loadtests.day.importing import import_datasets
@@ -13,7 +14,7 @@ from loadtests.day.playing import Played, play
 from loadtests.day.report import DayReport
 from loadtests.day.requests import Batch, Outgoing, prepare
 from loadtests.day.running import Wishes, run_day
-from services.tests.saga.client import ROOT, Saga, new_name
+from services.tests.saga.client import ROOT, Mail, Saga, new_name
 from shared.events import SectionPublished
 from shared.identifiers import SectionId, Term
 
@@ -53,12 +54,28 @@ def requests_of(day: Dataset) -> Batch:
 
 def with_new_event_ids(batch: Batch) -> Batch:
     """Ask for the same enrollments in the same words, as new events."""
-    return batch._replace(messages=[_with_new_event_id(one) for one in batch.messages])
+    messages = [one._replace(event_id=str(uuid4()).encode()) for one in batch.messages]
+    return batch._replace(messages=messages)
 
 
-def _with_new_event_id(message: Outgoing) -> Outgoing:
-    headers = dict(message.own_headers) | {"ce_id": str(uuid4()).encode()}
-    return message._replace(own_headers=tuple(headers.items()))
+def with_deadline(batch: Batch, seconds: float) -> Batch:
+    """Ask for the same with a deadline."""
+    return batch._replace(messages=[_with_deadline(one, seconds) for one in batch.messages])
+
+
+def _with_deadline(message: Outgoing, seconds: float) -> Outgoing:
+    body = json.loads(message.body) | {"deadline_seconds": seconds}
+    return message._replace(body=json.dumps(body).encode())
+
+
+def mails_of(batch: Batch) -> list[Mail]:
+    """Give the messages of a batch as any producer may send them."""
+    return [Mail(one.key, one.body, batch.headers_of(one)) for one in batch.messages]
+
+
+def ids_of(batch: Batch) -> list[UUID]:
+    """Name the enrollments that a batch asks for."""
+    return [UUID(one.enrollment_id.decode()) for one in batch.messages]
 
 
 async def import_day(saga: Saga, day: Dataset) -> None:

@@ -23,6 +23,7 @@ class Said:
     id: str
     type: str
     topic: str
+    partition: int
     body: dict[str, Any]
 
 
@@ -59,7 +60,11 @@ class Listener:
     def _take(self, record: Any) -> None:
         headers = {name: value.decode() for name, value in record.headers() or ()}
         said = Said(
-            headers["ce_id"], headers["ce_type"], record.topic(), json.loads(record.value())
+            id=headers["ce_id"],
+            type=headers["ce_type"],
+            topic=record.topic(),
+            partition=record.partition(),
+            body=json.loads(record.value()),
         )
         self._said[headers["ce_subject"]].setdefault(said.id, said)
 

@@ -3,17 +3,17 @@ from collections.abc import Mapping
 from confluent_kafka import Consumer
 
 from loadtests.day.kafka import consumer_settings, end_offsets
-from loadtests.day.requests import Outgoing
-from services.tests.saga.client import Saga
+from services.tests.saga.client import Headers, Mail, Saga
 from shared.choreography import REQUESTS
 from shared.identifiers import PartitionKey
 
-WITHOUT_TYPE: tuple[tuple[str, bytes], ...] = ()
-OF_AN_UNKNOWN_TYPE = (("ce_specversion", b"1.0"), ("ce_type", b"SeatsWished"))
-A_REQUEST = (
-    *(("ce_specversion", b"1.0"), ("ce_type", b"EnrollmentRequested")),
+WITHOUT_TYPE: Headers = []
+OF_AN_UNKNOWN_TYPE: Headers = [("ce_specversion", b"1.0"), ("ce_type", b"SeatsWished")]
+A_REQUEST: Headers = [
+    ("ce_specversion", b"1.0"),
+    ("ce_type", b"EnrollmentRequested"),
     ("ce_id", b"0192d0c8-0000-4000-8000-000000000000"),
-)
+]
 
 
 def ends_of_requests(saga: Saga) -> Mapping[PartitionKey, int]:
@@ -30,9 +30,9 @@ async def test_garbage_becomes_dead_letters_and_holds_nobody_behind_it(saga: Sag
     key = student.encode()
 
     saga.send(
-        Outgoing(key, b"\x00\xff garbage", WITHOUT_TYPE),
-        Outgoing(key, b"{}", OF_AN_UNKNOWN_TYPE),
-        Outgoing(key, b'{"enrollment_id": "not one"}', A_REQUEST),
+        Mail(key, b"\x00\xff garbage", WITHOUT_TYPE),
+        Mail(key, b"{}", OF_AN_UNKNOWN_TYPE),
+        Mail(key, b'{"enrollment_id": "not one"}', A_REQUEST),
     )
     enrollment = saga.request(student, term, "A")
     outcome = await saga.outcome(enrollment)

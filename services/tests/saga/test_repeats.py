@@ -7,6 +7,7 @@ from services.tests.saga.client import Row, Saga, message, request_body
 from services.tests.saga.days import (
     cut_of_the_day,
     import_day,
+    mails_of,
     play_day,
     requests_of,
     with_new_event_ids,
@@ -58,10 +59,10 @@ async def test_a_day_asked_again_changes_no_row_and_says_nothing(saga: Saga) -> 
     await saga.rest()
     before, said_before = await everything_known_of(saga, day.term), len(saga.all_events())
 
-    saga.send_batch(batch)
+    saga.send(*mails_of(batch))
     await saga.rest()
     after_the_same_events = await everything_known_of(saga, day.term)
-    saga.send_batch(with_new_event_ids(batch))
+    saga.send(*mails_of(with_new_event_ids(batch)))
     await saga.rest()
     after_new_events = await everything_known_of(saga, day.term)
 
@@ -81,9 +82,8 @@ async def test_a_day_from_two_producers_at_once_comes_to_the_same_as_from_one(sa
     batch = requests_of(together)
 
     played_alone = await play_day(saga, requests_of(alone))
-    played, _ = await asyncio.gather(
-        play_day(saga, batch), asyncio.to_thread(saga.send_batch, with_new_event_ids(batch))
-    )
+    repeats = mails_of(with_new_event_ids(batch))
+    played, _ = await asyncio.gather(play_day(saga, batch), asyncio.to_thread(saga.send, *repeats))
     await saga.rest()
 
     of_one = await everything_known_of(saga, alone.term)
