@@ -19,11 +19,14 @@ from loadtests.auditor.tables import (
 
 @dataclass(slots=True)
 class Story:
-    """`is_excused` where a parked event keeps it from coming to rest."""
+    """`is_excused` where a parked event keeps it from coming to rest.
+
+    `discarded` has the types of its events that an operator gave up.
+    """
 
     enrollment_id: str
     is_excused: bool = False
-    was_discarded: bool = False
+    discarded: set[str] = field(default_factory=set)
     requests: list[Request] = field(default_factory=list)
     cancels: list[Request] = field(default_factory=list)
     events: dict[str, list[Event]] = field(default_factory=dict)
@@ -77,8 +80,9 @@ def tell_stories(history: History, tables: Tables) -> list[Story]:
     _add_rows(stories, tables)
     for enrollment_id in tables.parked:
         stories[enrollment_id].is_excused = True
-    for enrollment_id in tables.discarded & stories.keys():
-        stories[enrollment_id].was_discarded = True
+    for enrollment_id, event_type in tables.discarded():
+        if enrollment_id in stories:
+            stories[enrollment_id].discarded.add(event_type)
     return list(stories.values())
 
 

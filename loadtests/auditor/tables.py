@@ -1,6 +1,6 @@
 """What the three databases hold, as plain rows; placeholders that decided nothing are left out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -104,9 +104,9 @@ class Tables:
         letters = (letter for letter in self.dead_letters if letter.holds)
         return frozenset(one.enrollment_id for one in letters if one.enrollment_id)
 
-    @property
-    def discarded(self) -> frozenset[str]:
-        """Name the enrollments of which an operator gave an event up."""
-        actions = (record for trail in self.trails.values() for record in trail)
-        details = [one.detail.split() for one in actions if one.action == "dead_letter.discard"]
-        return frozenset(words[1] for words in details if len(words) > 1)
+    def discarded(self) -> Iterator[tuple[str, str]]:
+        """Give the enrollment and the type of every event that an operator gave up."""
+        for record in (record for trail in self.trails.values() for record in trail):
+            words = record.detail.split()
+            if record.action == "dead_letter.discard" and len(words) > 1:
+                yield words[1], words[0]

@@ -31,6 +31,10 @@ CAUSES: Final = (  # what was said, what must have been said for it, what it bre
     (SEAT_RELEASED, (SEAT_RESERVED,), Invariant.ONE_EVENT),
     (SEAT_RELEASED, (REJECTED, CANCELLED), Invariant.ALL_OR_NOTHING),
 )
+QUESTIONS: Final = (
+    (OPENED, VALIDATED, INELIGIBLE),
+    (VALIDATED, SEAT_RESERVED, SEAT_UNAVAILABLE),
+)
 REJECTION_CAUSES: Final[dict[str | None, tuple[str, ...]]] = {
     "eligibility": (OPENED, INELIGIBLE),
     "capacity": (OPENED, SEAT_UNAVAILABLE),
@@ -96,14 +100,11 @@ def released_only_after_the_end(story: Story) -> Iterator[Violation]:
 
 def everything_answered(story: Story) -> Iterator[Violation]:
     """At rest, every question has its answer; an operator may have given a question up."""
-    if story.is_excused or story.was_discarded:
-        return
-    if story.has(OPENED) and not story.has(VALIDATED, INELIGIBLE):
-        text = f"{OPENED} without {VALIDATED} or {INELIGIBLE}"
-        yield story.violation(Invariant.DELIVERY, text)
-    if story.has(VALIDATED) and not story.has(SEAT_RESERVED, SEAT_UNAVAILABLE):
-        text = f"{VALIDATED} without {SEAT_RESERVED} or {SEAT_UNAVAILABLE}"
-        yield story.violation(Invariant.DELIVERY, text)
+    for question, *answers in QUESTIONS:
+        is_due = story.has(question) and question not in story.discarded
+        if is_due and not story.is_excused and not story.has(*answers):
+            text = f"{question} without {' or '.join(answers)}"
+            yield story.violation(Invariant.DELIVERY, text)
 
 
 def everything_given_back(story: Story) -> Iterator[Violation]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from loadtests.auditor.contract import CANCELLED, CONFIRMED, OPENED, REJECTED
+from loadtests.auditor.contract import CANCEL, CANCELLED, CONFIRMED, OPENED, REJECTED, REQUEST
 from loadtests.auditor.events import Event
 from loadtests.auditor.report import Invariant, Violation
 from loadtests.auditor.requests import Kind
@@ -25,8 +25,10 @@ def none_invented(story: Story) -> Iterator[Violation]:
         yield story.violation(Invariant.ONE_OUTCOME, text)
         return
     kind = Kind.MALFORMED if told.stage == "request" else Kind.VALID
-    wanted = (kind, told.student_id, told.term, told.sections)
-    if wanted not in {(r.kind, r.student_id, r.term, r.sections) for r in story.requests}:
+    kinds = {kind, Kind.VALID} if REQUEST in story.discarded else {kind}
+    wanted = (told.student_id, told.term, told.sections)
+    found = {(r.student_id, r.term, r.sections) for r in story.requests if r.kind in kinds}
+    if wanted not in found:
         text = f"{told.type} for {told.term}/{','.join(told.sections)} answers no {kind.value}"
         yield story.violation(Invariant.ONE_OUTCOME, text)
 
@@ -50,7 +52,8 @@ def cancels_count(story: Story) -> Iterator[Violation]:
     if told is None:
         return
     cancels = sum(cancel.student_id == told.student_id for cancel in story.cancels)
-    if cancels and story.outcome and story.outcome.type == CONFIRMED and not story.is_excused:
+    is_binding = cancels > 0 and not story.is_excused and CANCEL not in story.discarded
+    if is_binding and story.outcome and story.outcome.type == CONFIRMED:
         text = f"{cancels} cancels of its student, and it ends confirmed"
         yield story.violation(Invariant.ONE_OUTCOME, text)
     if story.has(CANCELLED) and not cancels:

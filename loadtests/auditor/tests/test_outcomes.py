@@ -209,6 +209,33 @@ def test_an_event_with_other_sections_is_found() -> None:
     )
 
 
+def test_a_cancel_that_an_operator_gave_up_binds_nobody() -> None:
+    day = sound_day()
+    day.ask_to_cancel(OTHER, "bob")
+    day.record_action(
+        "dead_letter.discard",
+        "enrollment.requests/0/9",
+        f"EnrollmentCancellationRequested {OTHER} outcome stands, 0 wait behind it",
+    )
+    assert day.violations() == []
+
+
+def test_a_valid_request_that_an_operator_gave_up_may_be_rejected_as_such() -> None:
+    day = sound_day()
+    day.find(MALFORMED, "EnrollmentRequested").body["sections"] = ["1"]
+    day.find(MALFORMED, "EnrollmentRejected").body["sections"] = ["1"]
+    day.enrollments[MALFORMED] = day.enrollments[MALFORMED]._replace(sections=("1",))
+    day.claims[MALFORMED] = day.claims[MALFORMED]._replace(sections=("1",))
+    day.reservations[MALFORMED] = day.reservations[MALFORMED]._replace(sections=("1",))
+    assert len(day.violations()) == 1
+    day.record_action(
+        "dead_letter.discard",
+        "enrollment.requests/0/9",
+        f"EnrollmentRequested {MALFORMED} outcome rejected, 0 wait behind it",
+    )
+    assert day.violations() == []
+
+
 def test_a_parked_enrollment_may_stay_pending() -> None:
     day = sound_day()
     day.letters.clear()
