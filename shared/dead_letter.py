@@ -102,7 +102,7 @@ async def park(transaction: Transaction, parked: Sequence[Parked], now: datetime
             one.event_type,
             one.enrollment_id,
             one.reason,
-            one.detail,
+            one.detail.replace("\x00", ""),  # PostgreSQL stores no NUL in a text
             one.holds,
             now,
         )
@@ -152,7 +152,7 @@ async def queue_of(transaction: Transaction, letter_id: int) -> list[DeadLetter]
 
 
 def _letter(row: dict[str, Any]) -> DeadLetter:
-    pairs = row.pop("headers")  # SQLAlchemy has parsed the JSON
+    pairs = json.loads(row.pop("headers"))
     headers = tuple((name, bytes.fromhex(value)) for name, value in pairs)
     fields = {name: row.pop(name) for name in ("topic", "partition", "offset", "key", "value")}
     return DeadLetter(message=Message(headers=headers, **fields), **row)

@@ -36,7 +36,7 @@ CREATE TABLE dead_letter (
     "offset" bigint NOT NULL,
     key bytea,
     value bytea,
-    headers jsonb NOT NULL,
+    headers text NOT NULL,
     event_type text,
     enrollment_id uuid,
     reason text NOT NULL,
