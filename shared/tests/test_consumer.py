@@ -310,7 +310,7 @@ async def test_a_topic_that_closes_and_opens_again_and_again_loses_and_doubles_n
     desk = DatabaseDesk(database)
 
     async with member(servers, group, [topic], desk):
-        for turn in range(5):
+        for turn in range(3):
             produce(servers.kafka_url, topic, numbers(turn * 400, turn * 400 + 200))
             desk.closed = frozenset({topic})
             await asyncio.sleep(0.25)
@@ -319,7 +319,7 @@ async def test_a_topic_that_closes_and_opens_again_and_again_loses_and_doubles_n
             await asyncio.sleep(0.1)
             assert len(await taken(database, topic)) == count
             desk.closed = frozenset()
-        await until_taken(database, topic, numbers(0, 2000))
+        await until_taken(database, topic, numbers(0, 1200))
 
 
 async def test_a_long_batch_that_proves_stale_is_read_again_from_where_the_database_says(

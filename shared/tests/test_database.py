@@ -150,7 +150,7 @@ async def test_an_outage_shows_as_one_and_ends_without_a_restart(database: Datab
 async def test_a_server_that_says_goodbye_and_is_still_connected_is_an_outage_too(
     database: Database,
 ) -> None:
-    async with proxied(database, goodbye_seconds=0.5) as (_, url):
+    async with proxied(database, goodbye_seconds=0.3) as (_, url):
         through = Database(url, application_name="test")
         pid = await value_of(through, "SELECT pg_backend_pid()")
         await terminate(database, int(str(pid)))
@@ -159,7 +159,7 @@ async def test_a_server_that_says_goodbye_and_is_still_connected_is_an_outage_to
         with pytest.raises(asyncpg.InternalClientError) as caught:
             await through.ping()
 
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.4)
         with suppress(*LOST):
             await through.ping()
         await through.ping()

@@ -139,7 +139,7 @@ async def test_a_process_starts_before_its_database_and_is_ready_when_that_comes
     async with proxied(capacity_database) as (proxy, url):
         await proxy.cut()
         async with capacity(servers.kafka_url, url) as running:
-            await asyncio.sleep(3)
+            await asyncio.sleep(1.5)
             assert (await running.health()).get("ready") is not True
             assert running.process.returncode is None
             await proxy.open()

@@ -166,7 +166,7 @@ async def test_nothing_is_forgotten_that_no_broker_has_acknowledged(
     await commit(enrollment_database, "nowhere", "kept")
 
     async with running(new_relay(enrollment_database, "127.0.0.1:1")):
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.2)
 
     assert await value_of(enrollment_database, DEPTH) == 1
 
@@ -265,7 +265,7 @@ async def test_an_outage_of_the_database_only_delays_the_relay(
             await until_empty(enrollment_database)
             await proxy.cut()
             await commit(enrollment_database, topic, *numbers(5, 10))
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(0.5)
             assert not tasks[0].done()
             await proxy.open()
             await until_empty(enrollment_database)

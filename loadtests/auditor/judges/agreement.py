@@ -43,7 +43,7 @@ def enrollment_as_told(story: Story) -> Iterator[Violation]:
         yield _contradiction(story, "enrollment", _state(row), states)
     stage = outcome.stage if outcome else None
     if row and row.stage != stage:
-        text = f"rejected at stage {row.stage} in the database, at {stage} by its event"
+        text = f"stage {row.stage or 'none'} in the database, {stage or 'none'} by its events"
         yield story.violation(Invariant.ONE_EVENT, text)
 
 

@@ -69,10 +69,7 @@ def test_another_stage_than_the_event_tells_is_found() -> None:
     day = sound_day()
     day.enrollments[FULL] = day.enrollments[FULL]._replace(stage="eligibility")
     assert day.violations() == [
-        (
-            f"invariant 8: enrollment {FULL}: rejected at stage eligibility in the database, at "
-            "capacity by its event"
-        )
+        f"invariant 8: enrollment {FULL}: stage eligibility in the database, capacity by its events"
     ]
 
 
