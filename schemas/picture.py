@@ -29,6 +29,6 @@ def table() -> str:
     lines = ["| on | in | decides | says |", "|---|---|---|---|"]
     for reaction in REACTIONS:
         on = reaction.on if isinstance(reaction.on, str) else reaction.on.__name__
-        says = ", ".join(event.__name__ for event in reaction.says) or "–"
+        says = ", ".join(event.__name__ for event in reaction.says) or "-"
         lines.append(f"| {on} | {reaction.service} | {reaction.decides} | {says} |")
     return "\n".join(lines) + "\n"

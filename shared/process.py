@@ -38,7 +38,7 @@ from shared.streams import (
     new_app,
 )
 from shared.unit import Load, Save, units
-from shared.worker import Worker
+from shared.worker import Handled, Worker
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
@@ -62,13 +62,16 @@ class Resources:
     instruments: Instruments
 
 
+Tick = Callable[[Resources], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class Timer:
     """Something that a service does every so often; an outage of the database only delays it."""
 
     name: str
     interval_seconds: float
-    tick: Callable[[Resources], Awaitable[None]]
+    tick: Tick
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Parts(Generic[State]):
     load: Load[State]
     save: Save[State]
     timers: Sequence[Timer] = field(default=())
+    after_batch: Tick | None = None  # runs before the next batch is read
 
 
 class Process(Generic[State]):
@@ -145,14 +149,18 @@ class Process(Generic[State]):
         app.supervise(self._consumer)
         app.supervise(TaskService(self._read_catalogs_first))
         for timer in (*parts.timers, *self._own_timers()):
-            add_timer(app, timer.name, timer.interval_seconds, self._guarded(timer))
+            add_timer(
+                app, timer.name, timer.interval_seconds, self._guarded(timer.name, timer.tick)
+            )
         catalogs.close_until_read(self.gates, self._topics)
         return app
 
-    def _on_handled(self, handled: Any) -> None:
+    async def _on_handled(self, handled: Handled) -> None:
         self.instruments.batch_handled(handled)
         if handled.folded.emitted:
             self._relay.wake()
+        if self._parts.after_batch is not None:
+            await self._guarded("after batch", self._parts.after_batch)()
 
     def _new_consumer(self, channel: Any) -> BatchConsumer:
         settings = self._settings
@@ -179,20 +187,20 @@ class Process(Generic[State]):
             self.gates, self._topics, self._settings.kafka_bootstrap_servers, self._read_offsets
         )
 
-    def _guarded(self, timer: Timer) -> Callable[[], Awaitable[None]]:
+    def _guarded(self, name: str, tick: Tick) -> Callable[[], Awaitable[None]]:
         """An outage ends a tick, not the timer; any other error crashes the app, and is seen."""
 
-        async def tick() -> None:
+        async def guarded() -> None:
             try:
-                await self._database_breaker.call_async(timer.tick, self._resources)
+                await self._database_breaker.call_async(tick, self._resources)
             except BreakerOpen:
-                LOGGER.debug("timer %s waits for the database", timer.name)
+                LOGGER.debug("%s waits for the database", name)
             except Exception as error:
                 if not is_transient_database_error(error):
                     raise
-                LOGGER.warning("timer %s waits for the database: %r", timer.name, error)
+                LOGGER.warning("%s waits for the database: %r", name, error)
 
-        return tick
+        return guarded
 
     def _own_timers(self) -> tuple[Timer, ...]:
         return (

@@ -50,7 +50,7 @@ class Worker(Generic[State]):
         clock: Clock,
         *,
         database_breaker: Breaker,
-        on_handled: Callable[[Handled], None],
+        on_handled: Callable[[Handled], Awaitable[None]],
     ) -> None:
         self._open_unit = open_unit
         self._reactions = reactions
@@ -72,7 +72,7 @@ class Worker(Generic[State]):
         except Exception:
             LOGGER.exception("a batch of %d is refused: one by one", len(read.messages))
             folded = await self._one_by_one(batch)
-        self._on_handled(Handled(len(read.messages), folded))
+        await self._on_handled(Handled(len(read.messages), folded))
 
     def _decode(self, read: ReadBatch) -> Batch:
         arrivals: list[Arrival] = []

@@ -1,6 +1,5 @@
 """Wires the enrollment service: the only place where its parts meet."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,16 +11,18 @@ from services.enrollment.model import State
 from services.enrollment.settings import EnrollmentSettings
 from shared import outbox
 from shared.choreography import REQUESTS, Service
-from shared.process import Parts, Process, Resources, Timer
+from shared.process import Parts, Process, Resources, Tick, Timer
 
 OVERDUE_MAX: Final = 500
 INTAKE_SECONDS: Final = 0.1
 HOUR_SECONDS: Final = 3600.0
+REOPEN_SHARE: Final = 0.75  # to stop and start reading costs a little each time
 TOO_MANY_PENDING: Final = "too many pending"
 
 
 def parts(settings: EnrollmentSettings) -> Parts[State]:
     """Name what makes this service itself."""
+    intake = _intake(settings)
     return Parts(
         service=Service.ENROLLMENT,
         versions=Path(__file__).parent / "migrations",
@@ -30,9 +31,10 @@ def parts(settings: EnrollmentSettings) -> Parts[State]:
         save=store.save,
         timers=(
             Timer("deadlines", settings.deadline_check_seconds, _deadlines(settings)),
-            Timer("intake", INTAKE_SECONDS, _intake(settings)),
+            Timer("intake", INTAKE_SECONDS, intake),
             Timer("early-cancels", HOUR_SECONDS, _forget_early_cancels(settings)),
         ),
+        after_batch=intake,
     )
 
 
@@ -41,7 +43,7 @@ def build(settings: EnrollmentSettings) -> Process[State]:
     return Process(parts(settings), settings)
 
 
-def _deadlines(settings: EnrollmentSettings) -> Callable[[Resources], Awaitable[None]]:
+def _deadlines(settings: EnrollmentSettings) -> Tick:
     """Reject what is overdue, from the database: so a deadline survives any restart."""
 
     async def tick(resources: Resources) -> None:
@@ -57,10 +59,11 @@ def _deadlines(settings: EnrollmentSettings) -> Callable[[Resources], Awaitable[
     return tick
 
 
-def _intake(settings: EnrollmentSettings) -> Callable[[Resources], Awaitable[None]]:
+def _intake(settings: EnrollmentSettings) -> Tick:
     """Leave requests in their topic while too many are pending: there it costs no deadline.
 
-    Half of the limit opens again, so that the reading is not stopped and started all the time.
+    Looked at after each batch, so that requests come in as outcomes go out, and not in waves that
+    leave the other services idle in turn.
     """
 
     async def tick(resources: Resources) -> None:
@@ -68,15 +71,13 @@ def _intake(settings: EnrollmentSettings) -> Callable[[Resources], Awaitable[Non
             pending = await store.count_pending(transaction, settings.pending_max + 1)
         if pending > settings.pending_max:
             resources.gates.close(TOO_MANY_PENDING, [REQUESTS.name])
-        elif pending <= settings.pending_max // 2:
+        elif pending <= settings.pending_max * REOPEN_SHARE:
             resources.gates.open(TOO_MANY_PENDING)
 
     return tick
 
 
-def _forget_early_cancels(
-    settings: EnrollmentSettings,
-) -> Callable[[Resources], Awaitable[None]]:
+def _forget_early_cancels(settings: EnrollmentSettings) -> Tick:
     """Forget cancels whose request never came."""
 
     async def tick(resources: Resources) -> None:

@@ -71,8 +71,11 @@ class Working:
             REACTIONS,
             lambda: NOW,
             database_breaker=breaker or new_breaker(),
-            on_handled=self.handled.append,
+            on_handled=self._note,
         )
+
+    async def _note(self, handled: Handled) -> None:
+        self.handled.append(handled)
 
     async def handle(self, batch: ReadBatch) -> None:
         await asyncio.wait_for(self.worker.handle(batch), 25)
