@@ -25,6 +25,7 @@ GATHER_SECONDS_PER_MESSAGE: Final = 0.00002
 # Read ahead little: what is read ahead of one partition delays what comes in another.
 READ_AHEAD_MESSAGES: Final = 1_000
 FETCH_BYTES: Final = 128 * 1024
+FETCH_BACKOFF_MS: Final = 5  # by default a full queue is not looked at again for a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def consumer_settings(
         "enable.partition.eof": True,
         "queued.min.messages": READ_AHEAD_MESSAGES,
         "fetch.message.max.bytes": FETCH_BYTES,
+        "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
         "fetch.wait.max.ms": 100,
         "reconnect.backoff.max.ms": 1000,
         "log_level": 2,
