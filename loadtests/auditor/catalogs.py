@@ -1,11 +1,11 @@
 """What the registrar and the student system published, for judging what a claim should hold."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from loadtests.auditor.contract import SECTION_CATALOG
+from loadtests.auditor.contract import SECTION_CATALOG, STUDENT_CATALOG
 from loadtests.auditor.envelopes import UnreadableError, open_envelope
 from loadtests.auditor.records import Record
 
@@ -42,28 +42,30 @@ class PublishedSection(NamedTuple):
 
 @dataclass(frozen=True)
 class Catalogs:
-    """Everything that was published, by key; nothing of a topic that was compacted since."""
+    """Everything that was published, by key."""
 
     sections: dict[SectionKey, list[PublishedSection]] = field(
         default_factory=lambda: defaultdict(list)
     )
     credit_limits: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
-
-def read_catalogs(records: Iterable[Record]) -> Catalogs:
-    """Read what can be read; whether the services parked the rest is not judged."""
-    catalogs = Catalogs()
-    for record in records:
+    def add(self, record: Record) -> None:
+        """Read what can be read; whether the services parked the rest is not judged."""
         try:
             data = open_envelope(record).data
             if record.topic == SECTION_CATALOG:
-                key = (data["term"], data["section_id"])
-                catalogs.sections[key].append(_section(data))
+                self.sections[data["term"], data["section_id"]].append(_section(data))
             else:
-                catalogs.credit_limits[data["student_id"]].add(_count(data["max_credits"]))
+                self.credit_limits[data["student_id"]].add(_count(data["max_credits"]))
         except (UnreadableError, KeyError, TypeError, ValueError, AttributeError):
-            continue  # a tombstone or a dead letter: no version of anything
-    return catalogs
+            return  # a tombstone or a dead letter: no version of anything
+
+    def without(self, topics: Collection[str]) -> "Catalogs":
+        """Leave out a topic that was compacted: what is gone might have been in force."""
+        return Catalogs(
+            {} if SECTION_CATALOG in topics else self.sections,
+            {} if STUDENT_CATALOG in topics else self.credit_limits,
+        )
 
 
 def _section(data: dict[str, Any]) -> PublishedSection:

@@ -1,6 +1,7 @@
 """What the services said in their own topics, as plain data."""
 
 from hashlib import blake2b
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from loadtests.auditor.envelopes import Envelope, UnreadableError, open_envelope
@@ -69,7 +70,7 @@ def _event(record: Record, envelope: Envelope) -> Event:
         enrollment_id=_text(data["enrollment_id"]),
         student_id=_text(data["student_id"]),
         term=data.get("term"),
-        sections=tuple(data.get("sections") or ()),
+        sections=tuple(map(_text, data.get("sections") or ())),
         credits=_count(data["credits"]) if "credits" in data else None,
         stage=data.get("stage"),
         was=data.get("was"),
@@ -89,9 +90,10 @@ def _seat(data: dict[str, Any]) -> Seat:
 
 
 def _text(value: object) -> str:
+    """Keep one copy of each id: they come again in every event of a day."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
-    return value
+    return intern(value)
 
 
 def _count(value: object) -> int:

@@ -64,7 +64,7 @@ async def wait_for_rest(
         moving = motion.describe()
         if not moving and motion == previous:
             return motion, ()
-        if loop.time() >= give_up_at:
+        if loop.time() >= give_up_at and (moving or previous is not None):
             return motion, moving or ("messages still come: the ends of the topics move",)
         if moving and loop.time() >= told_at + PROGRESS_SECONDS:
             on_progress("waiting for rest: " + "; ".join(moving))

@@ -1,7 +1,7 @@
 """Read every topic from its beginning, as nobody's consumer group."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -12,7 +12,7 @@ from loadtests.auditor.records import Record
 Place = tuple[str, int]  # a topic and a partition
 
 BATCH_SIZE: Final = 10_000
-POLL_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 0.1  # consume() waits so long for a full batch
 REQUEST_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 30.0
 
@@ -56,19 +56,20 @@ class Topics:
             self._places = [(name, number) for name in TOPICS for number in found[name].partitions]
         return self._places
 
-    def read(self) -> list[Record]:
+    def read(self) -> Iterator[Record]:
         """Read all of every topic."""
         return self._read(dict.fromkeys(self._find_places(), OFFSET_BEGINNING))
 
     def has_records(self, place: Place, offset: int) -> bool:
         """Tell whether a log holds any record from an offset on: compaction may have taken them."""
-        return bool(self._read({place: offset}))
+        with closing(self._read({place: offset})) as records:
+            return next(records, None) is not None
 
-    def _read(self, positions: Mapping[Place, int]) -> list[Record]:
+    def _read(self, positions: Mapping[Place, int]) -> Generator[Record]:
         wanted = [TopicPartition(*place, offset) for place, offset in positions.items()]
         self._consumer.assign(wanted)
         try:
-            return _read_to_ends(self._consumer, len(wanted))
+            yield from _read_to_ends(self._consumer, len(wanted))
         finally:
             self._consumer.unassign()
 
@@ -93,8 +94,7 @@ def open_topics(kafka_url: str) -> Iterator[Topics]:
         consumer.close()
 
 
-def _read_to_ends(consumer: Consumer, partitions: int) -> list[Record]:
-    records: list[Record] = []
+def _read_to_ends(consumer: Consumer, partitions: int) -> Iterator[Record]:
     ended: set[Place] = set()
     silent_seconds = 0.0
     while len(ended) < partitions:
@@ -105,12 +105,11 @@ def _read_to_ends(consumer: Consumer, partitions: int) -> list[Record]:
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(_record(message))
+                yield _record(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
                 ended.add((message.topic() or "", message.partition() or 0))
             else:
                 raise KafkaException(error)
-    return records
 
 
 def _record(message: Any) -> Record:

@@ -152,7 +152,7 @@ async def test_the_topics_are_read_from_beginning_to_end(servers: LocalServers) 
     partition = publish(servers.kafka_url, "student.catalog")
     with open_topics(servers.kafka_url) as topics:
         extents = topics.extents()
-        records = topics.read()
+        records = list(topics.read())
         place = ("student.catalog", partition)
         end = extents[place].end
         assert topics.has_records(place, end - 1)

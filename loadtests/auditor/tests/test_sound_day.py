@@ -1,5 +1,6 @@
 from loadtests.auditor.history import read_history
 from loadtests.auditor.judging import judge
+from loadtests.auditor.records import from_lines, to_line
 from loadtests.auditor.tests.day import CONFIRMED, sound_day
 
 
@@ -34,3 +35,10 @@ def test_a_repeated_request_of_the_same_body_is_no_violation() -> None:
     day = sound_day()
     day.repeat(CONFIRMED, "EnrollmentRequested", id="00000000-0000-0000-0000-0000000000aa")
     assert day.violations() == []
+
+
+def test_a_recorded_day_survives_its_lines() -> None:
+    day = sound_day()
+    day.messages[-1].raw = b"\xff\x00 no text"
+    records = day.records()
+    assert list(from_lines(map(to_line, records))) == records
