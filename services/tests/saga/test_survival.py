@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -22,6 +23,9 @@ pytestmark = pytest.mark.timeout(240)
 
 KNOWN = "SELECT 1 FROM enrollment WHERE term = $1 OFFSET $2 LIMIT 1"
 OFFSETS = "SELECT topic, partition, next_offset FROM consumer_offset ORDER BY 1, 2"
+SESSIONS_BEFORE = """
+    SELECT pid FROM pg_stat_activity WHERE application_name LIKE $1 AND backend_start < $2
+"""
 LOCK_OUTBOX = "SELECT id FROM outbox FOR UPDATE"
 RELAYS_WAITING = """
     SELECT pid FROM pg_stat_activity
@@ -52,13 +56,18 @@ def assert_fine(report: DayReport) -> None:
 
 async def seconds_until_it_reads_again(saga: Saga, service: str, killed: int) -> float:
     """Measure from the start of the successor until it has moved an offset."""
-    before = await saga.rows(service, OFFSETS)
     successor = await saga.started_again(service, killed)
+    started_at = datetime.fromtimestamp(successor.create_time(), UTC)
 
-    async def look() -> bool:
+    async def has_ended() -> bool:
+        return not await saga.rows(service, SESSIONS_BEFORE, f"{service}-%", started_at)
+
+    async def reads_again() -> bool:
         return await saga.rows(service, OFFSETS) != before
 
-    await eventually(f"{service} reads again", look)
+    await eventually("last commits of the killed one", has_ended)
+    before = await saga.rows(service, OFFSETS)
+    await eventually(f"{service} reads again", reads_again)
     return time.time() - successor.create_time()
 
 
