@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -213,6 +213,37 @@ async def sequential_reads(database: Database, tables: Sequence[str]) -> dict[st
     finally:
         await driver.close()
     return {row["relname"]: row["seq_tup_read"] for row in rows}
+
+
+async def waiting_for_locks(database: Database) -> int:
+    """Count the sessions that wait for a lock in this database."""
+    sql = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+    """
+    return int(str(await value_of(database, sql)))
+
+
+async def meet_in_the_middle(
+    database: Database,
+    middle: Callable[[Transaction], Awaitable[object]],
+    forth: Callable[[], Coroutine[None, None, None]],
+    back: Callable[[], Coroutine[None, None, None]],
+) -> None:
+    """Let two transactions go over the same rows while another holds one in the middle.
+
+    Those that go in opposite orders each have one half then, and want the other's: a deadlock.
+    """
+    async with asyncio.timeout(20):
+        async with database.transaction() as holder:
+            await middle(holder)
+            rivals = [asyncio.create_task(forth()), asyncio.create_task(back())]
+
+            async def both_wait() -> bool:
+                return await waiting_for_locks(database) == 2
+
+            await eventually(both_wait)
+        await asyncio.gather(*rivals)
 
 
 class Proxy:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from shared import inbox
 from shared.database import Database
 from shared.identifiers import EventId, new_event_id
-from shared.tests.machinery import rolled_back, rows_of, value_of
+from shared.tests.machinery import meet_in_the_middle, rolled_back, rows_of, value_of
 
 NOW = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
 
@@ -74,6 +74,25 @@ async def test_overlapping_batches_do_not_deadlock_and_share_the_ids_out(
 
     assert sum(len(one) for one in taken) == len(ids)
     assert set().union(*taken) == set(ids)
+
+
+async def test_batches_that_meet_in_the_middle_of_the_same_ids_do_not_deadlock(
+    enrollment_database: Database,
+) -> None:
+    ids = sorted(new_event_id() for _ in range(21))
+    taken: list[EventId] = []
+
+    async def take(some: list[EventId]) -> None:
+        taken.extend(await claim(enrollment_database, *some))
+
+    await meet_in_the_middle(
+        enrollment_database,
+        lambda holder: inbox.claim(holder, [ids[10]]),
+        lambda: take(ids),
+        lambda: take(ids[::-1]),
+    )
+
+    assert sorted(taken) == ids[:10] + ids[11:]
 
 
 async def test_an_id_that_another_batch_is_taking_is_waited_for(

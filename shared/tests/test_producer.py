@@ -7,7 +7,7 @@ import pytest
 from shared.errors import DeliveryFailedError, NotDeliveredError
 from shared.identifiers import new_event_id
 from shared.outbox import OutboxRow
-from shared.producer import BatchProducer
+from shared.producer import BatchProducer, producer_settings
 from shared.tests.machinery import NOW, TRACEPARENT, Servers, eventually, new_topic, read_topic
 
 # From the tests of Kafka's own Java client: a key, and its murmur2 hash.
@@ -94,6 +94,14 @@ async def test_events_arrive_in_the_order_in_which_they_were_sent(servers: Serve
 
     bodies = [message.value() for message in read_topic(servers.kafka_url, topic)]
     assert bodies == [f"body-{number}".encode() for number in range(3000)]
+
+
+def test_the_client_library_never_gives_an_event_up_by_itself_and_lets_younger_ones_pass() -> None:
+    settings = producer_settings("127.0.0.1:1")
+
+    assert settings["message.timeout.ms"] == 0
+    assert settings["enable.idempotence"] is True
+    assert settings["acks"] == "all"
 
 
 async def test_without_a_broker_nothing_is_delivered_and_nothing_given_up() -> None:

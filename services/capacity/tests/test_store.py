@@ -23,7 +23,7 @@ from shared.events import (
 )
 from shared.identifiers import CourseId, EnrollmentId, SectionId, SectionKey, StudentId, Term
 from shared.reaction import Context
-from shared.tests.machinery import schema_differences
+from shared.tests.machinery import meet_in_the_middle, schema_differences
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TERM = Term("T")
@@ -207,6 +207,35 @@ async def test_a_section_that_was_withdrawn_is_kept_with_its_seats(
     assert (section.state, section.reserved) == (SectionState.CANCELLED, 1)
 
 
+async def test_batches_that_meet_in_the_middle_of_the_same_rows_do_not_deadlock(
+    capacity_database: Database,
+) -> None:
+    names = [f"{number:02}" for number in range(21)]
+    await take(capacity_database, *(published(name, capacity=100) for name in names))
+    same = sorted((validated("00") for _ in range(21)), key=lambda event: event.enrollment_id)
+    by_section = [validated(name) for name in names]
+
+    async def hold_section(holder: Transaction) -> None:
+        await holder.fetch("SELECT FROM section WHERE section_id = '10' FOR UPDATE")
+
+    await meet_in_the_middle(
+        capacity_database,
+        lambda holder: store.load(holder, [same[10]]),
+        lambda: take(capacity_database, *same),
+        lambda: take(capacity_database, *reversed(same)),
+    )
+    await meet_in_the_middle(
+        capacity_database,
+        hold_section,
+        lambda: take(capacity_database, *by_section),
+        lambda: take(capacity_database, *(validated(name) for name in reversed(names))),
+    )
+
+    seats = await reserved(capacity_database)
+    assert seats.pop("00")[0] == 23
+    assert {count for count, _ in seats.values()} == {2}
+
+
 async def test_overlapping_batches_in_opposite_orders_do_not_deadlock(
     capacity_database: Database,
 ) -> None:
@@ -257,13 +286,19 @@ async def test_the_last_seat_is_given_once_to_two_transactions_at_once(
     capacity_database: Database,
 ) -> None:
     await take(capacity_database, published("A", capacity=1))
-    questions = [validated("A") for _ in range(4)]
+    early, late = validated("A"), validated("A")
 
-    await asyncio.gather(*(take(capacity_database, question) for question in questions))
+    async with capacity_database.transaction() as transaction:
+        state = await store.load(transaction, [early])
+        waiting = asyncio.create_task(take(capacity_database, late))
+        await asyncio.wait([waiting], timeout=0.2)
+        REACTIONS[type(early)](state, early, Context(NOW, None))
+        await store.save(transaction, state)
+    await asyncio.wait_for(waiting, 10)
 
-    found = [await find(capacity_database, question) for question in questions]
-    states = sorted(one.state.value for one in found if one is not None)
-    assert states == ["refused", "refused", "refused", "reserved"]
+    found = [await find(capacity_database, question) for question in (early, late)]
+    states = [one.state.value for one in found if one is not None]
+    assert states == ["reserved", "refused"]
     assert await reserved(capacity_database) == {"A": (1, 1)}
 
 

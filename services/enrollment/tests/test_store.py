@@ -29,7 +29,7 @@ from shared.events import (
     Stage,
 )
 from shared.identifiers import EnrollmentId, SectionId, StudentId, Term
-from shared.tests.machinery import rows_of, schema_differences
+from shared.tests.machinery import meet_in_the_middle, rows_of, schema_differences
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = DeadlinePolicy(30, 60)
@@ -197,6 +197,24 @@ async def test_a_second_transaction_waits_for_the_first_and_sees_what_it_decided
     seen = await asyncio.wait_for(waiting, 10)
 
     assert seen.enrollments.get(enrollment.enrollment_id) == enrollment
+
+
+async def test_batches_that_meet_in_the_middle_of_the_same_rows_do_not_deadlock(
+    enrollment_database: Database,
+) -> None:
+    same = sorted((pending() for _ in range(21)), key=lambda one: one.enrollment_id)
+    middle = requested(same[10].enrollment_id)
+
+    for _ in range(2):  # rows that are made, and rows that are there
+        await meet_in_the_middle(
+            enrollment_database,
+            lambda holder: store.load(holder, [middle], POLICY),
+            lambda: put(enrollment_database, *same),
+            lambda: put(enrollment_database, *reversed(same)),
+        )
+
+    rows = await rows_of(enrollment_database, "SELECT count(*) FROM enrollment")
+    assert rows == [(21,)]
 
 
 async def test_overlapping_batches_in_opposite_orders_do_not_deadlock(

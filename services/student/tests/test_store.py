@@ -27,7 +27,7 @@ from shared.events import (
 )
 from shared.identifiers import CourseId, EnrollmentId, SectionId, SectionKey, StudentId, Term
 from shared.reaction import Context
-from shared.tests.machinery import rows_of, schema_differences
+from shared.tests.machinery import meet_in_the_middle, rows_of, schema_differences
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TERM = Term("T")
@@ -216,6 +216,35 @@ async def test_what_a_student_holds_is_loaded_with_her_next_request(
     assert [claim.enrollment_id for claim in state.held_claims(StudentId("S1"), TERM)] == [
         held.enrollment_id
     ]
+
+
+async def test_batches_that_meet_in_the_middle_of_the_same_rows_do_not_deadlock(
+    student_database: Database,
+) -> None:
+    students = [f"{number:02}" for number in range(21)]
+    await take(student_database, section("A"), *map(student, students))
+    same = sorted(
+        (opened("A", student=name) for name in students), key=lambda event: event.enrollment_id
+    )
+
+    async def hold_student(holder: Transaction) -> None:
+        await holder.fetch("SELECT FROM student WHERE student_id = '10' FOR UPDATE")
+
+    await meet_in_the_middle(
+        student_database,
+        lambda holder: store.load(holder, [same[10]]),
+        lambda: take(student_database, *same),
+        lambda: take(student_database, *reversed(same)),
+    )
+    await meet_in_the_middle(
+        student_database,
+        hold_student,
+        lambda: take(student_database, *(opened("B", student=name) for name in students)),
+        lambda: take(student_database, *(opened("B", student=name) for name in students[::-1])),
+    )
+
+    rows = await rows_of(student_database, "SELECT state, count(*) FROM claim GROUP BY state")
+    assert set(rows) == {("claimed", 21), ("refused", 42)}
 
 
 async def test_overlapping_batches_in_opposite_orders_do_not_deadlock(
