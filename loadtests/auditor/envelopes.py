@@ -32,7 +32,7 @@ def open_envelope(record: Record) -> Envelope:
     if len(record.value) > BODY_BYTES_MAX:
         raise UnreadableError(f"its body has {len(record.value)} bytes, {BODY_BYTES_MAX} at most")
     headers = dict(record.headers)
-    traceparents = sum(name == "traceparent" for name, _ in record.headers)
+    traceparents = [name for name, _ in record.headers].count("traceparent")
     if "ce_type" in headers:
         return _binary(record.topic, record.value, headers, traceparents)
     return _structured(record.topic, record.value, traceparents)

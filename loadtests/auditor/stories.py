@@ -37,7 +37,7 @@ class Story:
 
     def has(self, *event_types: str) -> bool:
         """Tell whether any of these was said."""
-        return any(event_type in self.events for event_type in event_types)
+        return not self.events.keys().isdisjoint(event_types)
 
     def first(self, *event_types: str) -> Event | None:
         """Give the first event of the first of these types that was said."""
