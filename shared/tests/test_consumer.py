@@ -283,10 +283,8 @@ async def test_membership_is_held_through_a_batch_that_takes_longer_than_the_ses
 
 
 async def test_a_topic_that_is_closed_before_the_start_is_not_read_until_it_opens(
-    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, database: Database
 ) -> None:
-    # The poll that brings the assignment then lasts, and could bring messages of it too.
-    monkeypatch.setattr("shared.consumer.POLL_SECONDS", 1.0)
     closed, read = new_topic(servers.kafka_url, 4), new_topic(servers.kafka_url)
     expected = []
     for partition in range(4):
@@ -304,6 +302,22 @@ async def test_a_topic_that_is_closed_before_the_start_is_not_read_until_it_open
         assert await taken(database, closed) == []
         desk.closed = frozenset()
         await until_taken(database, closed, expected)
+
+
+async def test_the_poll_that_brings_a_closed_topic_brings_nothing_of_it(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.consumer.POLL_SECONDS", 1.0)  # long enough to bring something
+    topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
+    produce(servers.kafka_url, topic, numbers(0, 5))
+    desk.closed = frozenset({topic})
+
+    async with member(servers, unique("group"), [topic], desk) as consumer:
+        await eventually(lambda: consumer.has_joined)
+        await asyncio.sleep(1.2)
+        assert desk.started == []
+        desk.closed = frozenset()
+        await until_taken(database, topic, numbers(0, 5))
 
 
 async def test_a_topic_that_closes_and_opens_again_and_again_loses_and_doubles_nothing(
