@@ -31,6 +31,7 @@ from shared.identifiers import EnrollmentId, SectionKey, Term
 from shared.reaction import Rows, enrollments_of, only
 
 METADATA: Final = MetaData()
+UNPUBLISHED: Final = -1  # the version of a row that was made for its lock
 
 RESERVATION: Final = Table(
     "reservation",
@@ -74,7 +75,24 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     for reservation in reservations.values():
         if reservation.state is ReservationState.RESERVED and reservation.term is not None:
             keys |= {SectionKey(reservation.term, s) for s in reservation.sections}
+    await _make_sections(transaction, {e.key for e in only(events, SectionPublished)})
     return State(Rows(reservations), Rows(await _lock_sections(transaction, keys)))
+
+
+async def _make_sections(transaction: Transaction, keys: set[SectionKey]) -> None:
+    """Make the rows that are missing, unpublished and so locked: never look first."""
+    if not keys:
+        return
+    wanted = sorted(keys)
+    await transaction.execute(
+        """
+        INSERT INTO section (term, section_id)
+        SELECT term, section_id FROM unnest($1::text[], $2::text[]) AS wanted (term, section_id)
+        ON CONFLICT (term, section_id) DO NOTHING
+        """,
+        [key.term for key in wanted],
+        [key.section_id for key in wanted],
+    )
 
 
 def _reservation(row: AnyRow) -> Reservation:
@@ -105,7 +123,8 @@ async def _lock_sections(
         [key.term for key in wanted],
         [key.section_id for key in wanted],
     )
-    return {section.key: section for section in map(_section, rows)}
+    found = [_section(row) for row in rows if row["version"] != UNPUBLISHED]
+    return {section.key: section for section in found}
 
 
 def _section(row: AnyRow) -> Section:
@@ -152,23 +171,23 @@ async def _save_reservations(transaction: Transaction, changed: Sequence[Reserva
 async def _save_sections(transaction: Transaction, changed: Sequence[Section]) -> None:
     if not changed:
         return
-    ordered = sorted(changed, key=lambda section: section.key)
     await transaction.execute(
         """
-        INSERT INTO section
-        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::text[],
-                             $6::int[], $7::bigint[])
-        ON CONFLICT (term, section_id) DO UPDATE
-        SET version = excluded.version, capacity = excluded.capacity, state = excluded.state,
-            reserved = excluded.reserved, seat_sequence = excluded.seat_sequence
+        UPDATE section AS s
+        SET version = n.version, capacity = n.capacity, state = n.state,
+            reserved = n.reserved, seat_sequence = n.seat_sequence
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::text[], $6::int[],
+                    $7::bigint[])
+            AS n (term, section_id, version, capacity, state, reserved, seat_sequence)
+        WHERE s.term = n.term AND s.section_id = n.section_id
         """,
-        [s.key.term for s in ordered],
-        [s.key.section_id for s in ordered],
-        [s.version for s in ordered],
-        [s.capacity for s in ordered],
-        [s.state.value for s in ordered],
-        [s.reserved for s in ordered],
-        [s.seat_sequence for s in ordered],
+        [s.key.term for s in changed],
+        [s.key.section_id for s in changed],
+        [s.version for s in changed],
+        [s.capacity for s in changed],
+        [s.state.value for s in changed],
+        [s.reserved for s in changed],
+        [s.seat_sequence for s in changed],
     )
 
 
@@ -185,7 +204,11 @@ async def find_reservation(
 
 async def list_sections(transaction: Transaction, term: Term | None = None) -> list[Section]:
     """Read the sections of a term, or of all, in order, without a lock."""
-    query = select(SECTION).order_by(SECTION.c.term, SECTION.c.section_id)
+    query = (
+        select(SECTION)
+        .where(SECTION.c.version != UNPUBLISHED)
+        .order_by(SECTION.c.term, SECTION.c.section_id)
+    )
     if term is not None:
         query = query.where(SECTION.c.term == term)
     return [_section(row) for row in (await transaction.connection.execute(query)).mappings()]

@@ -166,7 +166,10 @@ def _parse_section(published: str) -> SectionPublished:
 
 
 async def save(transaction: Transaction, state: State) -> None:
-    """Write what the batch changed; claims and students are locked since `load`."""
+    """Write what the batch changed; claims and students are locked since `load`.
+
+    A catalog entry that was new to this batch may be there by now: the higher version stays.
+    """
     await _save_claims(transaction, state.claims.changed())
     await _save_students(transaction, state.students.changed())
     await _save_sections(transaction, state.sections.changed())
@@ -210,6 +213,7 @@ async def _save_students(transaction: Transaction, changed: Sequence[Student]) -
         ON CONFLICT (student_id) DO UPDATE
         SET version = excluded.version, is_withdrawn = excluded.is_withdrawn,
             published = excluded.published
+        WHERE student.version <= excluded.version
         """,
         [s.published.student_id for s in ordered],
         [s.published.version for s in ordered],
@@ -229,6 +233,7 @@ async def _save_sections(transaction: Transaction, changed: Sequence[Section]) -
         ON CONFLICT (term, section_id) DO UPDATE
         SET version = excluded.version, is_withdrawn = excluded.is_withdrawn,
             published = excluded.published
+        WHERE section.version <= excluded.version
         """,
         [s.published.term for s in ordered],
         [s.published.section_id for s in ordered],

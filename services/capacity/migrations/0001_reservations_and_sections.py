@@ -11,11 +11,11 @@ TABLES = """
 CREATE TABLE section (
     term text NOT NULL,
     section_id text NOT NULL,
-    version bigint NOT NULL,
-    capacity integer NOT NULL CHECK (capacity >= 0),
-    state text NOT NULL CHECK (state IN ('open', 'closed', 'cancelled')),
-    reserved integer NOT NULL CHECK (reserved >= 0),
-    seat_sequence bigint NOT NULL CHECK (seat_sequence >= 0),
+    version bigint NOT NULL DEFAULT -1, -- -1: made for its lock and not published yet
+    capacity integer NOT NULL DEFAULT 0 CHECK (capacity >= 0),
+    state text NOT NULL DEFAULT 'closed' CHECK (state IN ('open', 'closed', 'cancelled')),
+    reserved integer NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+    seat_sequence bigint NOT NULL DEFAULT 0 CHECK (seat_sequence >= 0),
     PRIMARY KEY (term, section_id)
 ) WITH (fillfactor = 50);
 

@@ -304,3 +304,33 @@ async def test_the_last_seat_is_given_once_to_two_transactions_at_once(
 
 async def test_the_tables_are_those_that_the_migrations_make(capacity_database: Database) -> None:
     assert await schema_differences(capacity_database, store.METADATA) == []
+
+
+async def test_an_old_publication_beside_the_first_one_neither_wins_nor_loses_a_seat(
+    capacity_database: Database,
+) -> None:
+    async with capacity_database.transaction() as transaction:
+        await react(transaction, [published("A", version=2), validated("A")])
+        late = asyncio.create_task(take(capacity_database, published("A", version=1)))
+        done, _ = await asyncio.wait([late], timeout=0.3)
+        assert not done  # it waits for the row
+
+    await asyncio.wait_for(late, 10)
+
+    assert await reserved(capacity_database) == {"A": (1, 1)}
+    async with capacity_database.transaction() as transaction:
+        [section] = await store.list_sections(transaction)
+    assert section.version == 2
+
+
+async def test_a_section_whose_publication_failed_is_unknown(capacity_database: Database) -> None:
+    async with capacity_database.transaction() as transaction:
+        await store.load(transaction, [published("A")])  # and nothing is decided
+
+    request = validated("A")
+    await take(capacity_database, request)
+
+    reservation = await find(capacity_database, request)
+    assert reservation is not None
+    assert reservation.state is ReservationState.REFUSED
+    assert await reserved(capacity_database) == {}
