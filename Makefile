@@ -17,7 +17,8 @@ install: .venv/installed  ## .venv with the enroll command in it
 	@touch $@
 
 demo: install  ## run a small real registration day through the whole system
-	$(BIN)/enroll day loadtests/data/pu-cs-fal07
+	ENROLL_STATE_DIR=.enroll/demo $(BIN)/enroll down --wipe
+	ENROLL_STATE_DIR=.enroll/demo $(BIN)/enroll day loadtests/data/pu-cs-fal07
 
 test: install lint  ## every default test, on real Kafka and PostgreSQL
 	$(BIN)/pytest

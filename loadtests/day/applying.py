@@ -1,24 +1,18 @@
 """Waits until the services have applied what the catalogs say."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from time import monotonic, sleep
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaException,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException
 
 from loadtests.day.catalogs import CATALOGS
 from loadtests.day.kafka import DayError, consumer_settings, end_offsets
+from loadtests.day.readers import Readers
 from shared.choreography import Service, subscriptions
 from shared.identifiers import PartitionKey
 
 ASK_AGAIN_SECONDS: Final = 0.1
-ANSWER_SECONDS_MAX: Final = 5.0
 
 
 def wait_until_applied(kafka_url: str, new: Collection[PartitionKey], seconds_max: float) -> None:
@@ -28,15 +22,18 @@ def wait_until_applied(kafka_url: str, new: Collection[PartitionKey], seconds_ma
     Kafka forgets the offsets of a group that was down for long.
     """
     ends = _ends(kafka_url)
-    admin = AdminClient({"bootstrap.servers": kafka_url, "log_level": 0})
+    readers = Readers(kafka_url)
     deadline = monotonic() + seconds_max
-    while late := _late_readers(admin, ends, new):
-        if monotonic() > deadline:
-            raise DayError(
-                f"{' and '.join(late)} did not apply the catalogs within {seconds_max:.0f} s: "
-                "see `enroll status`, mend what is not ready, and repeat"
-            )
-        sleep(ASK_AGAIN_SECONDS)
+    try:
+        while late := _late_readers(readers, ends, new):
+            if monotonic() > deadline:
+                raise DayError(
+                    f"{' and '.join(late)} did not apply the catalogs within {seconds_max:.0f} s: "
+                    "see `enroll status`, mend what is not ready, and repeat"
+                )
+            sleep(ASK_AGAIN_SECONDS)
+    finally:
+        readers.close()
 
 
 def _ends(kafka_url: str) -> dict[PartitionKey, int]:
@@ -48,34 +45,30 @@ def _ends(kafka_url: str) -> dict[PartitionKey, int]:
 
 
 def _late_readers(
-    admin: Any, ends: Mapping[PartitionKey, int], new: Collection[PartitionKey]
+    readers: Readers, ends: Mapping[PartitionKey, int], new: Collection[PartitionKey]
 ) -> list[str]:
     late = []
     for service in Service:
         topics = {topic.name for topic in CATALOGS if topic in subscriptions(service)}
         read = {place: end for place, end in ends.items() if place.topic in topics}
-        stored = stored_offsets(admin, service.value, read) if read else {}
-        if stored is None or any(is_behind(stored[p], read[p], p in new) for p in read):
+        if read and _is_late(readers, service, read, new):
             late.append(service.value)
     return late
+
+
+def _is_late(
+    readers: Readers,
+    service: Service,
+    read: Mapping[PartitionKey, int],
+    new: Collection[PartitionKey],
+) -> bool:
+    try:
+        stored = readers.stored(service, read)
+    except KafkaException:
+        return True
+    return any(is_behind(stored[place], read[place], place in new) for place in read)
 
 
 def is_behind(stored: int, end: int, is_new: bool) -> bool:
     """Tell whether a reader has yet to come to the end of a partition."""
     return is_new if stored < 0 else stored < end
-
-
-def stored_offsets(
-    admin: Any, group: str, places: Iterable[PartitionKey]
-) -> dict[PartitionKey, int] | None:
-    """Give the offsets that a group has stored, negative where it has none.
-
-    None while Kafka cannot tell.
-    """
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])
-    future = admin.list_consumer_group_offsets([asked])[group]
-    try:
-        found = future.result(ANSWER_SECONDS_MAX).topic_partitions
-    except (KafkaException, TimeoutError):
-        return None
-    return {PartitionKey(f.topic, f.partition): f.offset for f in found}

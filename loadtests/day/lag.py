@@ -1,69 +1,64 @@
-"""How many messages the services have yet to read, asked for without waiting."""
+"""How many messages the services have yet to read, asked for beside the run."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaException
 
-from loadtests.day.kafka import partitions_of
-from shared.choreography import Service, subscriptions
+from loadtests.day.kafka import DayError, consumer_settings, end_offsets
+from loadtests.day.readers import Readers
+from shared.choreography import TOPICS, Service, subscriptions
 from shared.identifiers import PartitionKey
 
-ANSWER_SECONDS_MAX: Final = 5.0
-
-END: Final[Any] = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+ASK_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 6.0
 
 
 class Lag:
-    """The last known lag of all services together; None until Kafka has answered once."""
+    """The last known lag of all services together, read by a thread of its own.
+
+    `messages` is None while Kafka does not tell.
+    """
 
     def __init__(self, kafka_url: str) -> None:
-        self._admin: Any = AdminClient({"bootstrap.servers": kafka_url, "log_level": 0})
-        self._places = {service: self._read_by(service) for service in Service}
-        self._asked: tuple[Any, Any] | None = None
+        self._kafka_url = kafka_url
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
         self.messages: int | None = None
+        self._thread.start()
 
-    def _read_by(self, service: Service) -> list[TopicPartition]:
-        names = [topic.name for topic in subscriptions(service)]
-        return [
-            TopicPartition(t, number) for t in names for number in partitions_of(self._admin, t)
-        ]
+    def close(self) -> None:
+        """End the thread, or leave it behind while Kafka does not answer."""
+        self._stopping.set()
+        self._thread.join(STOP_SECONDS)
 
-    def refresh(self) -> None:
-        """Take the answer to the last question, if it has come, and ask the next."""
-        if self._asked is None:
-            self._asked = self._ask()
-            return
-        stored, ends = self._asked
-        if not all(future.done() for future in [*stored.values(), *ends.values()]):
-            return
-        self._asked = self._ask()
+    def _run(self) -> None:
+        readers = Readers(self._kafka_url)
+        consumer: Any = Consumer(consumer_settings(self._kafka_url))
         try:
-            self.messages = self._sum(stored, ends)
-        except KafkaException:
-            self.messages = None
+            while not self._stopping.wait(ASK_SECONDS):
+                self.messages = self._read(readers, consumer)
+        finally:
+            readers.close()
+            consumer.close()
 
-    def _ask(self) -> tuple[Any, Any]:
-        stored = {
-            service: self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(service.value, places)],
-                request_timeout=ANSWER_SECONDS_MAX,
-            )[service.value]
-            for service, places in self._places.items()
-        }
-        everywhere = {(p.topic, p.partition): p for places in self._places.values() for p in places}
-        asked = dict.fromkeys(everywhere.values(), END)
-        return stored, self._admin.list_offsets(asked, request_timeout=ANSWER_SECONDS_MAX)
-
-    def _sum(self, stored: Any, ends: Any) -> int:
-        end_of = {PartitionKey(p.topic, p.partition): f.result().offset for p, f in ends.items()}
-        return sum(behind(end_of, future.result().topic_partitions) for future in stored.values())
+    def _read(self, readers: Readers, consumer: Any) -> int | None:
+        try:
+            ends = {k: v for t in TOPICS for k, v in end_offsets(consumer, t.name).items()}
+            return sum(
+                behind(ends, readers.stored(service, _read_by(service, ends)))
+                for service in Service
+            )
+        except (DayError, KafkaException):
+            return None
 
 
-def behind(end_of: Mapping[PartitionKey, int], stored: Any) -> int:
+def _read_by(service: Service, ends: Mapping[PartitionKey, int]) -> list[PartitionKey]:
+    topics = {topic.name for topic in subscriptions(service)}
+    return [place for place in ends if place.topic in topics]
+
+
+def behind(ends: Mapping[PartitionKey, int], stored: Mapping[PartitionKey, int]) -> int:
     """Count the messages between what a group has stored and the ends."""
-    return sum(
-        max(0, end_of[PartitionKey(place.topic, place.partition)] - max(0, place.offset))
-        for place in stored
-    )
+    return sum(max(0, ends[place] - max(0, offset)) for place, offset in stored.items())

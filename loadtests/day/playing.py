@@ -56,7 +56,8 @@ def play(
     outcomes = Outcomes([message.enrollment_id for message in batch.messages])
     collector = Collector(kafka_url, outcomes)
     publisher = Publisher(kafka_url, batch, rate)
-    news = _News(Lag(kafka_url), on_progress)
+    lag = Lag(kafka_url)
+    news = _News(lag, on_progress)
     gc.freeze()  # what was prepared stays to the end: there is nothing in it to collect
     try:
         first_at = publisher.start()
@@ -76,6 +77,7 @@ def play(
         gc.unfreeze()
         publisher.close()
         collector.close()
+        lag.close()
 
 
 def _is_over(publisher: Publisher, outcomes: Outcomes, patience_seconds: float) -> bool:
@@ -106,7 +108,6 @@ class _News:
         elapsed = now - self._told_at
         if elapsed < PROGRESS_SECONDS:
             return
-        self._lag.refresh()
         self._on_progress(
             Progress(
                 elapsed_seconds=now - self._first_at,

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loadtests.day import playing as playing_module
 from loadtests.day.report import DayReport
 from services.tests.saga.client import Saga
 from services.tests.saga.days import cut_of_the_day, run_a_day
@@ -83,24 +82,8 @@ async def test_a_day_survives_the_death_of_a_service_which_soon_reads_again(
     assert seconds < READS_AGAIN_SECONDS
 
 
-class NoLag:
-    """Asks Kafka nothing: the client library aborts where it dies while it is asked for a lag."""
-
-    messages = None
-
-    def __init__(self, _kafka_url: str) -> None:
-        pass
-
-    def refresh(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize("server", ["postgres", "kafka"])
-async def test_a_day_survives_the_death_of_a_server(
-    saga: Saga, server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(playing_module, "Lag", NoLag)
-
+async def test_a_day_survives_the_death_of_a_server(saga: Saga, server: str) -> None:
     async with a_day(saga) as playing:
         killed = saga.kill(server)
         await saga.started_again(server, killed)
