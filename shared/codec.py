@@ -95,7 +95,15 @@ def decode(message: Message, wanted: Collection[type[Event]]) -> Arrival | Unrea
         return Unreadable(message, error.reason, error.detail)
 
 
+def is_ignored(topic: str, headers: Headers, wanted: Collection[type[Event]]) -> bool:
+    """Tell by the headers alone that an event is known, of any version, and not wanted."""
+    event_type = _TYPES[topic].get(_text(dict(headers), "ce_type") or "")
+    return event_type is not None and event_type not in wanted
+
+
 def _decode(message: Message, wanted: Collection[type[Event]]) -> Arrival | None:
+    if is_ignored(message.topic, message.headers, wanted):
+        return None
     headers = dict(message.headers)
     if message.value is None:
         return Arrival(message, _NO_EVENT_ID, _tombstone(message), _text(headers, "traceparent"))
@@ -111,8 +119,6 @@ def _decode(message: Message, wanted: Collection[type[Event]]) -> Arrival | None
     event_type = _event_type(
         message.topic, _text(headers, "ce_type"), _text(headers, "ce_dataschema")
     )
-    if event_type not in wanted:
-        return None
     event_id = _event_id(_text(headers, "ce_id"))
     event = _read_body(event_type, message.value)
     return Arrival(message, event_id, event, _text(headers, "traceparent"))

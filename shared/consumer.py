@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent import futures
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -14,14 +14,15 @@ from confluent_kafka import Message as ClientMessage
 from shared.codec import raw_headers
 from shared.errors import StaleBatchError
 from shared.identifiers import PartitionKey
-from shared.message import Message, Move
+from shared.message import Headers, Message, Move
 
 LOGGER: Final = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 0.2  # then the partitions are paused, and membership kept by polling
 REVOKE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 1.0
-GATHER_SECONDS_PER_MESSAGE: Final = 0.00002
+CARRY_SECONDS: Final = 1.0
+INTERVAL_SECONDS_PER_MESSAGE: Final = 0.0015
 # Read ahead little: what is read ahead of one partition delays what comes in another.
 READ_AHEAD_MESSAGES: Final = 1_000
 FETCH_BYTES: Final = 128 * 1024
@@ -34,6 +35,9 @@ class ReadBatch:
 
     messages: Sequence[Message]
     moves: dict[PartitionKey, Move]
+
+
+Ignores = Callable[[str, Headers], bool]  # of a topic: an event that nobody here reacts to
 
 
 class Run(Protocol):
@@ -95,15 +99,17 @@ class BatchConsumer(threading.Thread):
         topics: Sequence[str],
         desk: Desk,
         *,
+        ignores: Ignores,
         batch_size_max: int,
-        gather_seconds_max: float,
+        interval_seconds_max: float,
     ) -> None:
         super().__init__(name="consumer", daemon=True)
         self._settings = settings
         self._topics = list(topics)
         self._desk = desk
+        self._ignores = ignores
         self._batch_size_max = batch_size_max
-        self._gather_seconds_max = gather_seconds_max
+        self._interval_seconds_max = interval_seconds_max
         self._stopping = threading.Event()
         self._positions: dict[PartitionKey, int | None] = {}  # None: not placed yet
         self._ends: dict[PartitionKey, int] = {}
@@ -112,7 +118,10 @@ class BatchConsumer(threading.Thread):
         self._ahead: list[ClientMessage] = []
         self._run: Run | None = None
         self._moves: dict[PartitionKey, Move] = {}  # of the running batch
+        self._carried: dict[PartitionKey, Move] = {}  # over what asks for no batch
+        self._carried_since_seconds = 0.0
         self._last_size = 0
+        self._last_began_seconds = 0.0
         self._probe_at_seconds = 0.0
         self.has_joined = False
         self.failure: BaseException | None = None
@@ -161,27 +170,46 @@ class BatchConsumer(threading.Thread):
         self._place()
         self._apply_pauses()
         batch = self._read()
-        if batch.moves and self._handle(batch):
+        if self._is_due(batch) and self._handle(batch):
             self._committed(batch.moves)
 
+    def _is_due(self, batch: ReadBatch) -> bool:
+        """Have moves without a message wait for a batch that has some: a transaction is dear."""
+        if batch.messages or not batch.moves:
+            return bool(batch.messages)
+        now_seconds = time.monotonic()
+        if not self._carried:
+            self._carried_since_seconds = now_seconds
+        self._carried = batch.moves
+        return now_seconds >= self._carried_since_seconds + CARRY_SECONDS
+
     def _read(self) -> ReadBatch:
-        """Wait for a first message, then gather for a moment that follows the load."""
+        """Wait for a first message, then gather more for as long as the load makes it worth it."""
         first = None if self._ahead else self._consumer.poll(POLL_SECONDS)
         if first is not None:
             self._ahead.append(first)
-            gather_seconds = min(
-                self._gather_seconds_max, self._last_size * GATHER_SECONDS_PER_MESSAGE
-            )
-            more = self._consumer.consume(self._batch_size_max - 1, gather_seconds)
+            more = self._consumer.consume(self._batch_size_max - 1, self._gather_seconds())
             self._ahead += more  # only now: a revocation meanwhile has put another list there
         taken, self._ahead = self._ahead, []
         batch = self._batch(taken)
-        self._last_size = len(batch.messages)
+        if batch.messages:
+            self._last_size, self._last_began_seconds = len(batch.messages), time.monotonic()
         return batch
+
+    def _gather_seconds(self) -> float:
+        """Keep the beginnings of batches apart: not at all when idle, the more the larger.
+
+        Every batch has its price, whatever is in it; without this, they come ever smaller until
+        they fill the processor.
+        """
+        interval_seconds = min(
+            self._interval_seconds_max, self._last_size * INTERVAL_SECONDS_PER_MESSAGE
+        )
+        return max(0.0, self._last_began_seconds + interval_seconds - time.monotonic())
 
     def _batch(self, taken: Iterable[ClientMessage]) -> ReadBatch:
         messages: list[Message] = []
-        moves: dict[PartitionKey, Move] = {}
+        moves = dict(self._carried)
         for one in taken:
             key = PartitionKey(one.topic() or "", one.partition() or 0)
             position = moves[key].next if key in moves else self._positions.get(key)
@@ -193,7 +221,9 @@ class BatchConsumer(threading.Thread):
             assert offset is not None
             if position is None or offset < position:
                 continue  # of a partition that was revoked or placed anew meanwhile
-            messages.append(_message(one, key, offset))
+            headers = raw_headers(one.headers())
+            if not self._ignores(key.topic, headers):
+                messages.append(_message(one, key, offset, headers))
             expected = moves[key].expected if key in moves else position
             moves[key] = Move(expected, offset + 1)
         return ReadBatch(messages, moves)
@@ -221,7 +251,7 @@ class BatchConsumer(threading.Thread):
 
     def _handle(self, batch: ReadBatch) -> bool:
         """Have a batch committed; False where it was dropped and must be read again."""
-        self._moves = batch.moves
+        self._moves, self._carried = batch.moves, {}
         self._run = run = self._desk.start(batch)
         try:
             while not futures.wait([run.done], PATIENCE_SECONDS).done:
@@ -272,8 +302,13 @@ class BatchConsumer(threading.Thread):
         """Forget where these partitions are read: the database will say."""
         gone = set(keys) & self._positions.keys()
         self._positions |= dict.fromkeys(gone)
-        self._ahead = [m for m in self._ahead if _key(m) not in gone]
+        self._forget(gone)
         self._probe_at_seconds = 0.0
+
+    def _forget(self, gone: set[PartitionKey]) -> None:
+        """Drop what was read of these partitions and not yet handed over."""
+        self._ahead = [m for m in self._ahead if _key(m) not in gone]
+        self._carried = {key: move for key, move in self._carried.items() if key not in gone}
 
     def _place(self) -> None:
         """Start reading, where the database says, the partitions that have no place yet.
@@ -315,7 +350,7 @@ class BatchConsumer(threading.Thread):
         for key in gone:
             self._positions.pop(key, None)
             self._ends.pop(key, None)
-        self._ahead = [m for m in self._ahead if _key(m) not in gone]
+        self._forget(gone)
         self._unassign(gone)
 
     def _apply_pauses(self) -> None:
@@ -338,14 +373,9 @@ def _key(message: ClientMessage) -> PartitionKey:
     return PartitionKey(message.topic() or "", message.partition() or 0)
 
 
-def _message(one: ClientMessage, key: PartitionKey, offset: int) -> Message:
+def _message(one: ClientMessage, key: PartitionKey, offset: int, headers: Headers) -> Message:
     return Message(
-        key.topic,
-        key.partition,
-        offset,
-        _bytes(one.key()),
-        _bytes(one.value()),
-        raw_headers(one.headers()),
+        key.topic, key.partition, offset, _bytes(one.key()), _bytes(one.value()), headers
     )
 
 

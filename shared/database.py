@@ -73,6 +73,7 @@ class Database:
             isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
             max_overflow=2,
+            pool_use_lifo=True,  # the backend that was used last has everything at hand
             pool_timeout=5,
             pool_reset_on_return=None,
             connect_args={"server_settings": settings, "timeout": 5, "command_timeout": 30},

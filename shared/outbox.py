@@ -85,8 +85,17 @@ async def oldest(transaction: Transaction, limit: int) -> list[OutboxRow]:
 
 
 async def delete(transaction: Transaction, ids: Sequence[int]) -> None:
-    """Forget rows that the broker has acknowledged."""
-    await transaction.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", ids)
+    """Forget rows that the broker has acknowledged, in a transaction of its own.
+
+    It does not wait for the disk: a row whose deletion a crash undoes is published once more.
+    """
+    await transaction.execute(
+        """
+        DELETE FROM outbox WHERE id = ANY($1::bigint[])
+        AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
+        """,
+        ids,
+    )
 
 
 async def depth(transaction: Transaction, limit: int) -> tuple[int, datetime | None]:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -18,7 +19,7 @@ from shared.admin import AdminServer
 from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen
 from shared.choreography import Service, subscriptions
 from shared.clock import Clock, system_clock
-from shared.codec import describe
+from shared.codec import describe, is_ignored
 from shared.consumer import BatchConsumer, consumer_settings
 from shared.database import Database, migrate
 from shared.gates import Gates
@@ -48,6 +49,7 @@ TRANSACTION_SECONDS: Final = 35.0  # longer than the database's own limits
 FLUSH_SECONDS: Final = 2.0
 MAINTENANCE_SECONDS: Final = 3600.0
 GC_ALLOCATIONS: Final = 50_000
+SWITCH_SECONDS: Final = 0.0005
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,9 @@ class Process(Generic[State]):
             ),
             [topic.name for topic in self._topics],
             desk,
+            ignores=partial(is_ignored, wanted=self._parts.reactions.keys()),
             batch_size_max=settings.batch_size_max,
-            gather_seconds_max=settings.gather_seconds_max,
+            interval_seconds_max=settings.batch_interval_seconds_max,
         )
 
     async def _read_offsets(self) -> dict[PartitionKey, int]:
@@ -287,6 +290,11 @@ def _calm_garbage_collection() -> None:
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)
 
 
+def _share_the_interpreter() -> None:
+    """Let the consumer's thread have its turn soon while the event loop is busy."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
 async def _first_of(*waits: Awaitable[object]) -> None:
     """Wait until one has ended, and raise what it raised; the others are cancelled."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
@@ -314,4 +322,5 @@ def load_settings(settings_type: type[Settings]) -> Settings:
 
 def run_process(process: Process[State]) -> int:
     """Run a process on uvloop; blocks until it ends, and gives its exit code."""
+    _share_the_interpreter()
     return uvloop.run(process.run())

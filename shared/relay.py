@@ -17,7 +17,7 @@ from shared.retry import is_transient_database_error
 
 LOGGER: Final = logging.getLogger(__name__)
 LEASE_LOCK: Final = 3_907_221
-POLL_SECONDS_MIN: Final = 0.005
+POLL_SECONDS_MIN: Final = 0.02  # for what other processes commit; our own wakes the relay
 POLL_SECONDS_MAX: Final = 0.1
 PROBE_SECONDS: Final = 1.0
 
@@ -150,12 +150,12 @@ class Relay:
                 count = await relay_once(
                     waiting, lambda rows: self._publish(publisher, rows), self._batch_size_max
                 )
+                pause_seconds = min(pause_seconds * 2, POLL_SECONDS_MAX)
                 if count:
                     self._on_published(count)
                     pause_seconds = POLL_SECONDS_MIN
-                    continue
-                await self._pause(pause_seconds)
-                pause_seconds = min(pause_seconds * 2, POLL_SECONDS_MAX)
+                if count < self._batch_size_max:
+                    await self._pause(pause_seconds)
         finally:
             self.holds_lease = False
             publisher.abandon()

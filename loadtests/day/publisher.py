@@ -1,6 +1,7 @@
 """Publishes finished messages on schedule, or as fast as Kafka takes them."""
 
 from array import array
+from math import ceil
 from time import perf_counter
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from shared.choreography import REQUESTS
 BURST_MAX: Final = 500
 QUEUE_MAX: Final = 20_000
 SLOW_RATE_MAX: Final = 500.0
+SLOW_TICK_SECONDS: Final = 0.001
+TICK_SECONDS: Final = 0.01  # a few messages at a time make fewer and larger requests
 FULL_WAIT_SECONDS: Final = 0.001
 CLOSE_SECONDS_MAX: Final = 1.0
 WARM_UP_SECONDS: Final = 0.7  # the library asks twice a second for its producer's id
@@ -25,6 +28,8 @@ class Publisher:
         self._producer: Any = Producer(producer_settings(kafka_url) | _settings(rate))
         self._batch = batch
         self._rate = rate
+        is_slow = rate is not None and rate <= SLOW_RATE_MAX
+        self._tick_seconds = SLOW_TICK_SECONDS if is_slow else TICK_SECONDS
         self._first_at = 0.0
         self.last_at = 0.0
         self.started_at = array("d")
@@ -63,14 +68,20 @@ class Publisher:
         self._producer.poll(0)
 
     def seconds_until_due(self) -> float:
-        """Tell how long there is nothing to send."""
-        return max(0.0, self._scheduled_at(self.sent) - perf_counter())
+        """Tell how long there is nothing to send, until the next tick."""
+        if self._rate is None:
+            return 0.0
+        scheduled_seconds = self._scheduled_at(self.sent) - self._first_at
+        ticks = ceil(scheduled_seconds / self._tick_seconds)
+        return max(0.0, self._first_at + ticks * self._tick_seconds - perf_counter())
 
     def _due(self) -> int:
         everything = len(self._batch.messages)
         if self._rate is None:
             return everything
-        return min(everything, int((perf_counter() - self._first_at) * self._rate) + 1)
+        elapsed_seconds = perf_counter() - self._first_at
+        elapsed_seconds -= elapsed_seconds % self._tick_seconds
+        return min(everything, int(elapsed_seconds * self._rate) + 1)
 
     def _scheduled_at(self, number: int) -> float:
         return perf_counter() if self._rate is None else self._first_at + number / self._rate
@@ -100,9 +111,8 @@ class Publisher:
 
 
 def _settings(rate: float | None) -> Settings:
-    is_slow = rate is not None and rate <= SLOW_RATE_MAX
     return {
         "queue.buffering.max.messages": QUEUE_MAX,
         "delivery.report.only.error": True,
-        "linger.ms": 1 if is_slow else 5,  # fewer and larger requests spare both sides
+        "linger.ms": 5 if rate is None else 1,
     }

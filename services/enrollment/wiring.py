@@ -34,7 +34,7 @@ def parts(settings: EnrollmentSettings) -> Parts[State]:
             Timer("intake", INTAKE_SECONDS, intake),
             Timer("early-cancels", HOUR_SECONDS, _forget_early_cancels(settings)),
         ),
-        after_batch=intake,
+        after_batch=_only_while_closed(intake),
     )
 
 
@@ -60,11 +60,7 @@ def _deadlines(settings: EnrollmentSettings) -> Tick:
 
 
 def _intake(settings: EnrollmentSettings) -> Tick:
-    """Leave requests in their topic while too many are pending: there it costs no deadline.
-
-    Looked at after each batch, so that requests come in as outcomes go out, and not in waves that
-    leave the other services idle in turn.
-    """
+    """Leave requests in their topic while too many are pending: there it costs no deadline."""
 
     async def tick(resources: Resources) -> None:
         async with resources.database.transaction() as transaction:
@@ -73,6 +69,19 @@ def _intake(settings: EnrollmentSettings) -> Tick:
             resources.gates.close(TOO_MANY_PENDING, [REQUESTS.name])
         elif pending <= settings.pending_max * REOPEN_SHARE:
             resources.gates.open(TOO_MANY_PENDING)
+
+    return tick
+
+
+def _only_while_closed(intake: Tick) -> Tick:
+    """Look after each batch too, so that requests come in as outcomes go out.
+
+    Otherwise they come in waves that leave the other services idle in turn.
+    """
+
+    async def tick(resources: Resources) -> None:
+        if resources.gates.is_closed_for(TOO_MANY_PENDING):
+            await intake(resources)
 
     return tick
 

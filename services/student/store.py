@@ -30,7 +30,7 @@ from shared.events import (
     StudentPublished,
     StudentWithdrawn,
 )
-from shared.identifiers import EnrollmentId, SectionKey, StudentId
+from shared.identifiers import EnrollmentId, SectionKey, StudentId, Term
 from shared.reaction import enrollments_of, only
 
 METADATA: Final = MetaData()
@@ -87,7 +87,7 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     published = {event.student_id for event in only(events, StudentPublished)}
     published |= {event.student_id for event in only(events, StudentWithdrawn)}
     students = await _lock_students(transaction, asking | published)
-    claims |= await _read_held_claims(transaction, asking)
+    claims |= await _read_held_claims(transaction, asking, {event.term for event in opened})
     keys = {SectionKey(event.term, s) for event in opened for s in event.sections}
     keys |= {event.key for event in only(events, SectionPublished)}
     keys |= {event.key for event in only(events, SectionWithdrawn)}
@@ -108,13 +108,18 @@ async def _lock_students(
 
 
 async def _read_held_claims(
-    transaction: Transaction, student_ids: set[StudentId]
+    transaction: Transaction, student_ids: set[StudentId], terms: set[Term]
 ) -> dict[EnrollmentId, Claim]:
+    """Read what these students hold in these terms; the terms before may be many."""
     if not student_ids:
         return {}
     rows = await transaction.fetch(
-        "SELECT * FROM claim WHERE student_id = ANY($1::text[]) AND state = 'claimed'",
+        """
+        SELECT * FROM claim
+        WHERE student_id = ANY($1::text[]) AND term = ANY($2::text[]) AND state = 'claimed'
+        """,
         sorted(student_ids),
+        sorted(terms),
     )
     return {row["enrollment_id"]: _claim(row) for row in rows}
 

@@ -33,7 +33,7 @@ from shared.identifiers import (
     Term,
     new_event_id,
 )
-from shared.message import Emitted, Message, Move
+from shared.message import Emitted, Headers, Message, Move
 from shared.reaction import Context, Reactions
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -98,11 +98,17 @@ def new_topic(kafka_url: str, partitions: int = 1, config: dict[str, str] | None
     return name
 
 
-def produce(kafka_url: str, topic: str, values: Iterable[str], partition: int = 0) -> None:
+def produce(
+    kafka_url: str,
+    topic: str,
+    values: Iterable[str],
+    partition: int = 0,
+    headers: Headers = (),
+) -> None:
     """Write values to one partition, in order, and wait for the acknowledgement."""
     producer = _producer(kafka_url)
     for value in values:
-        producer.produce(topic, value.encode(), partition=partition)
+        producer.produce(topic, value.encode(), partition=partition, headers=list(headers))
     assert producer.flush(20) == 0
 
 

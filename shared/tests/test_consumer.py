@@ -11,9 +11,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from shared import offsets
-from shared.consumer import BatchConsumer, ReadBatch, consumer_settings
+from shared.consumer import CARRY_SECONDS, BatchConsumer, ReadBatch, consumer_settings
 from shared.database import Database
 from shared.identifiers import PartitionKey
+from shared.message import Move
 from shared.streams import BatchRun
 from shared.tests.machinery import (
     Servers,
@@ -27,6 +28,7 @@ from shared.tests.machinery import (
 
 TAKEN = "CREATE TABLE taken (topic text, partition int, number bigint, value text)"
 SESSION_SECONDS = 6.0
+IGNORED = (("nobody", b"reacts"),)
 
 
 class DatabaseDesk:
@@ -100,7 +102,12 @@ async def member(
     """Run a member of a group as long as the block; static, so that it does not leave it."""
     made = consumer_settings(servers.kafka_url, group, instance, SESSION_SECONDS)
     consumer = BatchConsumer(
-        made | settings, topics, desk, batch_size_max=100, gather_seconds_max=0.005
+        made | settings,
+        topics,
+        desk,
+        ignores=lambda _topic, headers: headers == IGNORED,
+        batch_size_max=100,
+        interval_seconds_max=0.025,
     )
     consumer.start()
     try:
@@ -231,6 +238,54 @@ async def test_a_batch_of_a_partition_that_stays_goes_on_while_others_are_revoke
             await until_taken(database, kept, numbers(0, 5))
 
     assert first.ended_badly == []
+
+
+async def test_events_that_nobody_reacts_to_wait_for_a_batch_that_moves_over_them_too(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    desk = DatabaseDesk(database)
+
+    async with member(servers, group, [topic], desk):
+        produce(servers.kafka_url, topic, ["1"])
+        await until_taken(database, topic, ["1"])
+        produce(servers.kafka_url, topic, ["2", "3"], headers=IGNORED)
+        await asyncio.sleep(CARRY_SECONDS / 2)
+        produce(servers.kafka_url, topic, ["4"])
+        await until_taken(database, topic, ["1", "4"])
+        assert [list(batch.moves.values()) for batch in desk.started] == [
+            [Move(0, 1)],
+            [Move(1, 4)],
+        ]
+
+        produce(servers.kafka_url, topic, ["5"], headers=IGNORED)
+
+        async def is_at_the_end() -> bool:
+            return await offset_of(database, topic) == 5
+
+        await eventually(is_at_the_end, what="the offset moves without a batch")
+
+
+async def test_a_revoked_partition_takes_the_moves_that_wait_with_it(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.consumer.CARRY_SECONDS", 3600.0)
+    moved, kept, group = new_topic(servers.kafka_url), new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, moved, ["0"])
+    first, second = DatabaseDesk(database), DatabaseDesk(database)
+
+    async with member(servers, group, [moved, kept], first, "1") as one:
+        await until_taken(database, moved, ["0"])
+        produce(servers.kafka_url, moved, ["1", "2"], headers=IGNORED)
+        await eventually(lambda: bool(one._carried))
+        async with member(servers, group, [moved], second, "2"):
+            produce(servers.kafka_url, moved, ["3"])
+            await until_taken(database, moved, ["0", "3"])
+            produce(servers.kafka_url, kept, ["4"])
+            await until_taken(database, kept, ["4"])
+
+    assert first.ended_badly == []
+    assert second.ended_badly == []
 
 
 async def test_the_offset_moves_over_what_a_transactional_producer_leaves_at_the_end(
