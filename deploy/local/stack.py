@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGINT, SIGKILL, SIGTERM
 from typing import NoReturn
 
 from deploy.local import kafka, processes, servers, services, state
@@ -96,14 +96,17 @@ def restart(state_dir: Path, name: str) -> Status:
     return start_one(state_dir, name, before=record.identity)
 
 
-def stop_one(state_dir: Path, name: str) -> None:
-    """Stops one service or server and keeps it down until start_one or up."""
+def stop_one(state_dir: Path, name: str, *, kill: bool = False) -> None:
+    """Stops one service or server, or kills it, and keeps it down until start_one or up."""
     state_dir = state_dir.resolve()
     record = _our_record(state_dir, name)
     hold = state.hold_file(state_dir, name)
     hold.parent.mkdir(exist_ok=True)
     hold.touch()
-    _stop_process(name, record)
+    if kill and record.identity is not None:
+        processes.stop_stranger(record.identity, SIGKILL, STOP_SECONDS)
+    else:
+        _stop_process(name, record)
 
 
 def start_one(state_dir: Path, name: str, *, before: Identity | None = None) -> Status:

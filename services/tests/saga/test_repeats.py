@@ -16,7 +16,7 @@ from services.tests.saga.days import (
 )
 from services.tests.saga.waiting import eventually
 
-REQUESTS = 300
+REQUESTS = 2_000  # the whole day
 TABLES = {
     ("enrollment", "enrollment"): "student_id",
     ("student", "claim"): "student_id",
