@@ -22,8 +22,8 @@ SHIPPED_DAY = ROOT / "loadtests" / "data" / "pu-cs-fal07"
 PATIENCE_SECONDS = 60.0
 
 
-def cut_of_the_day(requests: int, *, seats_divisor: int = 1) -> Dataset:
-    """Give the first requests of the day; with fewer seats, if it is to be about those."""
+def cut_of_the_day(requests: int, *, seats_factor: float = 1) -> Dataset:
+    """Give the first requests of the day; with fewer seats or more, if it is to be about those."""
     day = read_day(SHIPPED_DAY)
     term = Term(new_name("day"))
     asking = day.requests[:requests]
@@ -32,18 +32,18 @@ def cut_of_the_day(requests: int, *, seats_divisor: int = 1) -> Dataset:
     return replace(
         day,
         term=term,
-        sections=tuple(_sections(day, term, asked_for, seats_divisor)),
+        sections=tuple(_sections(day, term, asked_for, seats_factor)),
         students=tuple(one for one in day.students if one.student_id in students),
         requests=asking,
     )
 
 
 def _sections(
-    day: Dataset, term: Term, asked_for: set[SectionId], seats_divisor: int
+    day: Dataset, term: Term, asked_for: set[SectionId], seats_factor: float
 ) -> Iterator[SectionPublished]:
     for section in day.sections:
         if section.section_id in asked_for:
-            seats = max(1, section.capacity // seats_divisor)
+            seats = max(1, int(section.capacity * seats_factor))
             yield section.model_copy(update={"term": term, "capacity": seats})
 
 

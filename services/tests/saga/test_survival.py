@@ -36,7 +36,7 @@ RELAYS_WAITING = """
 @asynccontextmanager
 async def a_day(saga: Saga) -> AsyncIterator[asyncio.Task[DayReport]]:
     """Begin a day that is short of seats; the block is entered in the middle of it."""
-    day = cut_of_the_day(REQUESTS, seats_divisor=2)
+    day = cut_of_the_day(REQUESTS, seats_factor=0.5)
     playing = asyncio.ensure_future(run_a_day(saga, day, rate=RATE))
     try:
         await eventually(
