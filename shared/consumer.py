@@ -3,16 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent import futures
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as ClientMessage
 
 from shared.codec import raw_headers
-from shared.errors import StaleBatchError
+from shared.desk import Desk, Ignores, ReadBatch, Run
+from shared.errors import MemberFencedError, StaleBatchError
 from shared.identifiers import PartitionKey
 from shared.message import Headers, Message, Move
 
@@ -21,45 +21,13 @@ POLL_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 0.2  # then the partitions are paused, and membership kept by polling
 REVOKE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 1.0
+REJOIN_SECONDS: Final = 60.0
 CARRY_SECONDS: Final = 1.0
 INTERVAL_SECONDS_PER_MESSAGE: Final = 0.0015
 # Read ahead little: what is read ahead of one partition delays what comes in another.
 READ_AHEAD_MESSAGES: Final = 1_000
 FETCH_BYTES: Final = 128 * 1024
 FETCH_BACKOFF_MS: Final = 5  # by default a full queue is not looked at again for a second
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBatch:
-    """Messages as read, in offset order within each partition, and how far they move it."""
-
-    messages: Sequence[Message]
-    moves: dict[PartitionKey, Move]
-
-
-Ignores = Callable[[str, Headers], bool]  # of a topic: an event that nobody here reacts to
-
-
-class Run(Protocol):
-    """A batch at work on the event loop."""
-
-    done: "futures.Future[None]"
-
-    def cancel(self) -> None:
-        """Ask for a rollback, from any thread; `done` tells when it is over."""
-
-
-class Desk(Protocol):
-    """What the consumer needs of the process around it; called from the consumer's thread."""
-
-    def start(self, batch: ReadBatch) -> Run:
-        """Begin to handle a batch."""
-
-    def read_offsets(self) -> dict[PartitionKey, int]:
-        """Read the database's offsets; raises while the database does not answer."""
-
-    def closed_topics(self) -> frozenset[str]:
-        """Name the topics that must not be read at the moment."""
 
 
 def consumer_settings(
@@ -145,24 +113,43 @@ class BatchConsumer(threading.Thread):
     def run(self) -> None:
         """Read until stopped; an error here ends the thread and is kept in `failure`."""
         try:
-            self._consumer = Consumer(self._settings, logger=LOGGER)
-            try:
-                self._read_until_stopped()
-            finally:
-                self._consumer.close()
+            while not self._stopping.is_set():
+                self._read_as_a_member()
         except Exception as error:
             LOGGER.exception("the consumer has failed")
             self.failure = error
 
+    def _read_as_a_member(self) -> None:
+        """Read until stopped, or until a member of long standing has lost its place.
+
+        A broker that stood still may fence off whoever comes back; then it is enough to join anew.
+        So may a second process of the same name, and of those the newcomer must fail, visibly.
+        """
+        since_seconds = time.monotonic()
+        try:
+            self._read_until_stopped()
+        except MemberFencedError as error:
+            if time.monotonic() - since_seconds < REJOIN_SECONDS:
+                raise
+            LOGGER.warning("joins the group anew: %s", error)
+            self._positions.clear()
+            self._ends.clear()
+            self._ahead, self._carried = [], {}
+            self._paused, self._out_of_range, self.has_joined = frozenset(), set(), False
+
     def _read_until_stopped(self) -> None:
-        self._consumer.subscribe(
-            self._topics,
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
-        )
-        while not self._stopping.is_set():
-            self._step()
+        self._consumer = Consumer(self._settings, logger=LOGGER)
+        try:
+            self._consumer.subscribe(
+                self._topics,
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_revoke,
+            )
+            while not self._stopping.is_set():
+                self._step()
+        finally:
+            self._consumer.close()
 
     def _step(self) -> None:
         if not self.has_joined:  # a member that gets no partition has joined all the same
@@ -245,7 +232,7 @@ class BatchConsumer(threading.Thread):
             LOGGER.error("%s/%s: next offset %s is not in the log", *key, position)
             self._out_of_range.add(key)
         elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  such as: fenced
-            raise KafkaException(error)
+            raise MemberFencedError(error.str())
         else:
             LOGGER.warning("consumer: %s", error)
 

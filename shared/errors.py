@@ -9,6 +9,10 @@ class StaleBatchError(EnrollmentSystemError):
     """Another process has moved the offsets of this batch: drop it and read them again."""
 
 
+class MemberFencedError(EnrollmentSystemError):
+    """The group has given this consumer's place to another of its name: it reads no further."""
+
+
 class DeadLetterError(EnrollmentSystemError):
     """An operator asked for something that the rules of dead letters forbid."""
 

@@ -12,7 +12,8 @@ import faust
 import mode
 from faust.app.base import BootStrategy
 
-from shared.consumer import BatchConsumer, ReadBatch
+from shared.consumer import BatchConsumer
+from shared.desk import ReadBatch
 from shared.gates import Gates
 from shared.identifiers import PartitionKey
 

@@ -11,7 +11,7 @@ from typing import Final, Generic
 from shared.breaker import Breaker, BreakerOpen
 from shared.clock import Clock
 from shared.codec import decode, uses_inbox
-from shared.consumer import ReadBatch
+from shared.desk import ReadBatch
 from shared.errors import StaleBatchError
 from shared.identifiers import PartitionKey
 from shared.message import Arrival, Message, Move, Unreadable

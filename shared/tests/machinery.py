@@ -21,8 +21,8 @@ from confluent_kafka.cimpl import NewTopic
 from sqlalchemy import Connection, MetaData
 
 from shared.codec import encode_body, encode_headers, raw_headers
-from shared.consumer import ReadBatch
 from shared.database import Database, Transaction
+from shared.desk import ReadBatch
 from shared.events import EnrollmentEvent, Event, StudentValidated
 from shared.identifiers import (
     EnrollmentId,

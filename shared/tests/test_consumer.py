@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from shared import offsets
-from shared.consumer import CARRY_SECONDS, BatchConsumer, ReadBatch, consumer_settings
+from shared.consumer import CARRY_SECONDS, BatchConsumer, consumer_settings
 from shared.database import Database
+from shared.desk import ReadBatch
 from shared.identifiers import PartitionKey
 from shared.message import Move
 from shared.streams import BatchRun
@@ -503,6 +504,33 @@ async def test_a_second_process_with_the_same_name_ends_the_first_visibly(
             produce(servers.kafka_url, topic, numbers(3, 6))
             await until_taken(database, topic, numbers(0, 6))
             assert newer.failure is None
+
+
+def is_fenced(consumer: Consumer) -> bool:
+    message = consumer.poll(0)
+    error = None if message is None else message.error()
+    return error is not None and error.code() == KafkaError._FATAL
+
+
+async def test_a_member_of_long_standing_that_is_fenced_off_joins_anew(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.consumer.REJOIN_SECONDS", 0.0)
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 3))
+
+    async with member(servers, group, [topic], DatabaseDesk(database)) as consumer:
+        await until_taken(database, topic, numbers(0, 3))
+        thief = Consumer(consumer_settings(servers.kafka_url, group, "1", SESSION_SECONDS))
+        thief.subscribe([topic])
+        try:
+            await eventually(lambda: is_fenced(thief), what="the member takes its place again")
+        finally:
+            thief.close()
+        produce(servers.kafka_url, topic, numbers(3, 6))
+        await until_taken(database, topic, numbers(0, 6))
+
+    assert consumer.failure is None
 
 
 async def test_a_member_without_a_partition_has_joined_too(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from shared import audit_trail, dead_letter
+from shared import audit_trail, dead_letter, inbox
 from shared.choreography import TOPIC_OF
 from shared.codec import encode_body, encode_headers
 from shared.database import Database, Transaction
@@ -37,6 +37,7 @@ from shared.reaction import Context, Folded, Parked, Reactions
 from shared.unit import PostgresUnit
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
+EVENT_ID = EventId(UUID(int=9))
 SUBJECT: dict[str, Any] = {
     "enrollment_id": EnrollmentId(UUID(int=1)),
     "student_id": StudentId("s-1"),
@@ -88,7 +89,7 @@ async def opened(
 def message_of(event: Event, offset: int = 0) -> Message:
     name = type(event).__name__
     headers = encode_headers(
-        event_id=EventId(UUID(int=9)),
+        event_id=EVENT_ID,
         event_type=name,
         source="test",
         subject="1",
@@ -200,6 +201,20 @@ async def test_a_replay_takes_the_queue_in_order_and_is_recorded(
         ("amalia", "dead_letter.replay"),
         ("amalia", "dead_letter.replay"),
     ]
+
+
+async def test_a_replay_decides_although_parking_took_the_id_of_the_event(
+    enrollment_database: Database,
+) -> None:
+    [letter_id] = await park(enrollment_database, VALIDATED)
+    async with enrollment_database.transaction() as transaction:
+        await inbox.claim(transaction, [EVENT_ID])
+    desk = Desk()
+
+    await replay(enrollment_database, letter_id, desk)
+
+    assert desk.decided == [VALIDATED]
+    assert await outbox_types(enrollment_database) == ["EnrollmentOpened"]
 
 
 async def test_a_second_replay_finds_nothing(enrollment_database: Database) -> None:

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from shared.breaker import DATABASE_POLICY, Breaker, BreakerState
-from shared.consumer import ReadBatch
 from shared.database import Database, Transaction
+from shared.desk import ReadBatch
 from shared.errors import StaleBatchError
 from shared.events import Event
 from shared.identifiers import EnrollmentId, PartitionKey, new_event_id

@@ -52,6 +52,7 @@ def assert_fine(report: DayReport) -> None:
     assert list(report.violations) == []
     assert report.confirmed + report.rejected == REQUESTS
     assert report.rejected > 0
+    assert "deadline" not in report.reasons
 
 
 async def seconds_until_it_reads_again(saga: Saga, service: str, killed: int) -> float:

@@ -1,0 +1,42 @@
+"""What the consumer's thread hands over to the event loop, and what it asks of it."""
+
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.identifiers import PartitionKey
+from shared.message import Headers, Message, Move
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBatch:
+    """Messages as read, in offset order within each partition, and how far they move it."""
+
+    messages: Sequence[Message]
+    moves: dict[PartitionKey, Move]
+
+
+Ignores = Callable[[str, Headers], bool]  # of a topic: an event that nobody here reacts to
+
+
+class Run(Protocol):
+    """A batch at work on the event loop."""
+
+    done: "futures.Future[None]"
+
+    def cancel(self) -> None:
+        """Ask for a rollback, from any thread; `done` tells when it is over."""
+
+
+class Desk(Protocol):
+    """What the consumer needs of the process around it; called from the consumer's thread."""
+
+    def start(self, batch: ReadBatch) -> Run:
+        """Begin to handle a batch."""
+
+    def read_offsets(self) -> dict[PartitionKey, int]:
+        """Read the database's offsets; raises while the database does not answer."""
+
+    def closed_topics(self) -> frozenset[str]:
+        """Name the topics that must not be read at the moment."""
