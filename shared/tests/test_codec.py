@@ -28,6 +28,7 @@ from shared.codec import (
 from shared.events import (
     CANCEL_REASON_LENGTH_MAX,
     EnrollmentCancellationRequested,
+    EnrollmentEvent,
     EnrollmentRejected,
     EnrollmentRequested,
     Event,
@@ -394,6 +395,25 @@ def test_a_malformed_request_in_structured_mode_is_the_same_however_it_is_laid_o
     assert isinstance(one, Arrival)
     assert isinstance(other, Arrival)
     assert one.event == other.event
+
+
+@pytest.mark.parametrize("key", [b"S2", b"", None])
+@pytest.mark.parametrize(
+    ("event_type", "body"),
+    [
+        ("EnrollmentRequested", REQUEST),
+        ("EnrollmentRequested", {**REQUEST, "term": 1}),
+        ("EnrollmentCancellationRequested", CANCEL),
+    ],
+)
+def test_the_student_is_whom_the_body_names_whatever_the_key(
+    event_type: str, body: dict[str, Any], key: bytes | None
+) -> None:
+    arrived = decode(message(body, binary(event_type), key=key), ALL)
+
+    assert isinstance(arrived, Arrival)
+    assert isinstance(arrived.event, EnrollmentEvent)
+    assert arrived.event.student_id == "S1"
 
 
 @pytest.mark.parametrize("bad", [{"enrollment_id": "7"}, {"student_id": ""}, {"student_id": 1}])

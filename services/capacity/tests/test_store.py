@@ -257,12 +257,16 @@ async def test_overlapping_batches_in_opposite_orders_do_not_deadlock(
     assert sum(count for count, _ in (await reserved(capacity_database)).values()) == 400
 
 
+@pytest.mark.parametrize("is_there", [False, True], ids=["new row", "row left undecided"])
 @pytest.mark.parametrize("first", ["answer", "release"])
 async def test_an_answer_and_a_release_in_two_transactions_at_once_leave_no_orphan_seat(
-    capacity_database: Database, first: str
+    capacity_database: Database, first: str, is_there: bool
 ) -> None:
     await take(capacity_database, published("A", capacity=10))
     question = validated("A")
+    if is_there:  # as after a decision that raised
+        async with capacity_database.transaction() as transaction:
+            await store.load(transaction, [question])
     early, late = (
         (question, rejected(question)) if first == "answer" else (rejected(question), question)
     )

@@ -1,0 +1,187 @@
+"""What a revoked partition leaves behind in the consumer, with the Kafka client played."""
+
+from collections.abc import Callable, Iterable
+from concurrent import futures
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from shared.consumer import BatchConsumer
+from shared.identifiers import PartitionKey
+from shared.message import Move
+
+FIRST, SECOND = PartitionKey("t", 0), PartitionKey("t", 1)
+IGNORED = (("nobody", b"reacts"),)
+
+
+class Sent:
+    """A message as the client gives it."""
+
+    def __init__(self, key: PartitionKey, offset: int, headers: Any = ()) -> None:
+        self._key, self._offset, self._headers = key, offset, headers
+
+    def topic(self) -> str:
+        return self._key.topic
+
+    def partition(self) -> int:
+        return self._key.partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def headers(self) -> Any:
+        return list(self._headers)
+
+    def error(self) -> None:
+        return None
+
+    def key(self) -> bytes:
+        return b"key"
+
+    def value(self) -> bytes:
+        return b"value"
+
+
+class Client:
+    """Each poll brings the next of the script: messages, or a rebalance; the end stops it all."""
+
+    def __init__(self, *script: list[Sent] | Callable[["Client"], None]) -> None:
+        self._script = list(script)
+        self._more: list[Sent] = []
+        self.stop: Callable[[], None] = lambda: None
+
+    def subscribe(self, _topics: Any, on_assign: Any, on_revoke: Any, **_rest: Any) -> None:
+        self._on_assign, self._on_revoke = on_assign, on_revoke
+
+    def assign(self, *keys: PartitionKey) -> None:
+        self._on_assign(self, [TopicPartition(*key) for key in keys])
+
+    def revoke(self, *keys: PartitionKey) -> None:
+        self._on_revoke(self, [TopicPartition(*key) for key in keys])
+
+    def poll(self, _seconds: float) -> Sent | None:
+        if not self._script:
+            self.stop()
+            return None
+        following = self._script.pop(0)
+        if callable(following):
+            following(self)
+            return None
+        first, *self._more = following
+        return first
+
+    def consume(self, _count: int, _seconds: float) -> list[Sent]:
+        more, self._more = self._more, []
+        return more
+
+    def get_watermark_offsets(self, _partition: TopicPartition, **_options: Any) -> tuple[int, int]:
+        return 0, 0
+
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return lambda *_args, **_options: None  # pausing, assigning, storing, closing
+
+
+class Work:
+    """A batch at work: done at once, or only by being cancelled."""
+
+    def __init__(self, *, is_long: bool) -> None:
+        self.done: futures.Future[None] = futures.Future()
+        if not is_long:
+            self.done.set_result(None)
+
+    def cancel(self) -> None:
+        self.done.set_exception(futures.CancelledError())
+
+
+class Desk:
+    """Notes the batches; the database's offsets stand at the beginning."""
+
+    def __init__(self, *, first_is_long: bool = False) -> None:
+        self._first_is_long = first_is_long
+        self.batches: list[Any] = []
+
+    def start(self, batch: Any) -> Work:
+        self.batches.append(batch)
+        return Work(is_long=self._first_is_long and len(self.batches) == 1)
+
+    def read_offsets(self) -> dict[PartitionKey, int]:
+        return {}
+
+    def closed_topics(self) -> frozenset[str]:
+        return frozenset()
+
+
+def read(client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a consumer read to the end of the script."""
+    monkeypatch.setattr("shared.consumer.Consumer", lambda *_args, **_options: client)
+    monkeypatch.setattr("shared.consumer.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("shared.consumer.CARRY_SECONDS", 3600.0)
+    consumer = BatchConsumer(
+        {},
+        ["t"],
+        desk,
+        ignores=lambda _topic, headers: headers == IGNORED,
+        batch_size_max=100,
+        interval_seconds_max=0.0,
+    )
+    client.stop = consumer.stop
+    consumer.run()
+    assert consumer.failure is None
+
+
+def places(messages: Iterable[Any]) -> list[tuple[int, int]]:
+    return [(message.partition, message.offset) for message in messages]
+
+
+def both(client: Client) -> None:
+    client.assign(FIRST, SECOND)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_what_was_read_ahead_of_a_dropped_batch_is_not_decided_before_it(
+    monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
+    def revoke(client: Client) -> None:
+        client.revoke(SECOND)
+        if comes_back:
+            client.assign(SECOND)
+
+    desk = Desk(first_is_long=True)
+    again = [Sent(FIRST, 0), Sent(FIRST, 1)]
+    client = Client(both, [Sent(FIRST, 0), Sent(SECOND, 0)], [Sent(FIRST, 1)], revoke, again)
+
+    read(client, desk, monkeypatch)
+
+    dropped, second = desk.batches
+    assert places(dropped.messages) == [(0, 0), (1, 0)]
+    assert places(second.messages) == [(0, 0), (0, 1)]
+    assert second.moves == {FIRST: Move(0, 2)}
+
+
+def test_what_was_read_ahead_of_a_revoked_partition_is_gone_when_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def revoke_and_assign(client: Client) -> None:
+        client.revoke(FIRST)
+        client.assign(FIRST)
+
+    desk = Desk(first_is_long=True)
+    again = [Sent(FIRST, 0), Sent(FIRST, 1)]
+    client = Client(both, [Sent(FIRST, 0)], [Sent(FIRST, 1)], revoke_and_assign, again)
+
+    read(client, desk, monkeypatch)
+
+    assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 0), (0, 1)]]
+
+
+def test_a_revoked_partitions_moves_that_wait_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    client = Client(both, [Sent(FIRST, 0, IGNORED)], lambda c: c.revoke(FIRST), [Sent(SECOND, 0)])
+
+    read(client, desk, monkeypatch)
+
+    [batch] = desk.batches
+    assert batch.moves == {SECOND: Move(0, 1)}
