@@ -279,7 +279,8 @@ async def test_a_revoked_partition_takes_the_moves_that_wait_with_it(
         await until_taken(database, moved, ["0"])
         produce(servers.kafka_url, moved, ["1", "2"], headers=IGNORED)
         await eventually(lambda: bool(one._carried))
-        async with member(servers, group, [moved], second, "2"):
+        async with member(servers, group, [moved], second, "2") as two:
+            await eventually(lambda: bool(two.lag()), what="the partition has moved")
             produce(servers.kafka_url, moved, ["3"])
             await until_taken(database, moved, ["0", "3"])
             produce(servers.kafka_url, kept, ["4"])
