@@ -95,16 +95,16 @@ def decode(message: Message, wanted: Collection[type[Event]]) -> Arrival | Unrea
         return Unreadable(message, error.reason, error.detail)
 
 
-def is_ignored(topic: str, headers: Headers, wanted: Collection[type[Event]]) -> bool:
+def is_ignored(topic: str, headers: Mapping[str, bytes], wanted: Collection[type[Event]]) -> bool:
     """Tell by the headers alone that an event is known, of any version, and not wanted."""
-    event_type = _TYPES[topic].get(_text(dict(headers), "ce_type") or "")
+    event_type = _TYPES[topic].get(_text(headers, "ce_type") or "")
     return event_type is not None and event_type not in wanted
 
 
 def _decode(message: Message, wanted: Collection[type[Event]]) -> Arrival | None:
-    if is_ignored(message.topic, message.headers, wanted):
-        return None
     headers = dict(message.headers)
+    if is_ignored(message.topic, headers, wanted):
+        return None
     if message.value is None:
         return Arrival(message, _NO_EVENT_ID, _tombstone(message), _text(headers, "traceparent"))
     if len(message.value) > BODY_BYTES_MAX:

@@ -209,7 +209,7 @@ class BatchConsumer(threading.Thread):
             if position is None or offset < position:
                 continue  # of a partition that was revoked or placed anew meanwhile
             headers = raw_headers(one.headers())
-            if not self._ignores(key.topic, headers):
+            if not self._ignores(key.topic, dict(headers)):
                 messages.append(_message(one, key, offset, headers))
             expected = moves[key].expected if key in moves else position
             moves[key] = Move(expected, offset + 1)

@@ -1,12 +1,12 @@
 """What the consumer's thread hands over to the event loop, and what it asks of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.identifiers import PartitionKey
-from shared.message import Headers, Message, Move
+from shared.message import Message, Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class ReadBatch:
     moves: dict[PartitionKey, Move]
 
 
-Ignores = Callable[[str, Headers], bool]  # of a topic: an event that nobody here reacts to
+# Of a topic and headers: an event that nobody here reacts to.
+Ignores = Callable[[str, Mapping[str, bytes]], bool]
 
 
 class Run(Protocol):

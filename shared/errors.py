@@ -10,7 +10,7 @@ class StaleBatchError(EnrollmentSystemError):
 
 
 class MemberFencedError(EnrollmentSystemError):
-    """The group has given this consumer's place to another of its name: it reads no further."""
+    """The client reads no further, mostly since the group gave its place to one of its name."""
 
 
 class DeadLetterError(EnrollmentSystemError):

@@ -49,7 +49,6 @@ TRANSACTION_SECONDS: Final = 35.0  # longer than the database's own limits
 FLUSH_SECONDS: Final = 2.0
 MAINTENANCE_SECONDS: Final = 3600.0
 GC_ALLOCATIONS: Final = 50_000
-SWITCH_SECONDS: Final = 0.0005
 
 
 @dataclass(frozen=True)
@@ -290,11 +289,6 @@ def _calm_garbage_collection() -> None:
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)
 
 
-def _share_the_interpreter() -> None:
-    """Let the consumer's thread have its turn soon while the event loop is busy."""
-    sys.setswitchinterval(SWITCH_SECONDS)
-
-
 async def _first_of(*waits: Awaitable[object]) -> None:
     """Wait until one has ended, and raise what it raised; the others are cancelled."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
@@ -322,5 +316,4 @@ def load_settings(settings_type: type[Settings]) -> Settings:
 
 def run_process(process: Process[State]) -> int:
     """Run a process on uvloop; blocks until it ends, and gives its exit code."""
-    _share_the_interpreter()
     return uvloop.run(process.run())

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,7 +13,6 @@ from shared.outbox import OutboxRow
 
 LOGGER: Final = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 1.0
-ACKNOWLEDGEMENT_POLL_SECONDS: Final = 0.001
 
 
 def producer_settings(bootstrap_servers: str) -> dict[str, Any]:
@@ -64,25 +62,12 @@ class BatchProducer:
         Raises NotDeliveredError when it is not: then flush again. Raises DeliveryFailedError when
         it never will be: then throw the producer away.
         """
-        left = await self._serve_callbacks()
+        left = await asyncio.to_thread(self._producer.flush, FLUSH_SECONDS)
         errors, self._errors = self._errors, []
         if errors:
             raise DeliveryFailedError(f"{len(errors)} events failed: {errors[0]}")
         if left:
             raise NotDeliveredError(f"{left} events await the broker's acknowledgement")
-
-    async def _serve_callbacks(self) -> int:
-        """Have the acknowledgements told on this thread; give how many are missing.
-
-        On a thread of its own, as `flush` needs one, each of them would wait for the interpreter's
-        lock, up to a whole switch interval while the event loop is busy.
-        """
-        deadline_seconds = time.monotonic() + FLUSH_SECONDS
-        self._producer.poll(0)
-        while (left := len(self._producer)) and time.monotonic() < deadline_seconds:
-            await asyncio.sleep(ACKNOWLEDGEMENT_POLL_SECONDS)
-            self._producer.poll(0)
-        return left
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None:

@@ -103,10 +103,7 @@ def stop_one(state_dir: Path, name: str, *, kill: bool = False) -> None:
     hold = state.hold_file(state_dir, name)
     hold.parent.mkdir(exist_ok=True)
     hold.touch()
-    if kill and record.identity is not None:
-        processes.stop_stranger(record.identity, SIGKILL, STOP_SECONDS)
-    else:
-        _stop_process(name, record)
+    _stop_process(name, record, kill=kill)
 
 
 def start_one(state_dir: Path, name: str, *, before: Identity | None = None) -> Status:
@@ -200,9 +197,10 @@ def _our_record(state_dir: Path, name: str) -> Record:
     return records[name]
 
 
-def _stop_process(name: str, record: Record) -> None:
+def _stop_process(name: str, record: Record, *, kill: bool = False) -> None:
     if record.identity is not None:
-        number = SIGINT if name == "postgres" else SIGTERM
+        gentle = SIGINT if name == "postgres" else SIGTERM
+        number = SIGKILL if kill else gentle
         processes.stop_stranger(record.identity, number, STOP_SECONDS)
 
 

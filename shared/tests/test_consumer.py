@@ -106,7 +106,7 @@ async def member(
         made | settings,
         topics,
         desk,
-        ignores=lambda _topic, headers: headers == IGNORED,
+        ignores=lambda _topic, headers: headers == dict(IGNORED),
         batch_size_max=100,
         interval_seconds_max=0.025,
     )

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from shared import outbox
-from shared.database import Database
+from shared.database import Database, Transaction
 from shared.identifiers import new_event_id
 from shared.message import Emitted
 from shared.tests.machinery import NOW, TRACEPARENT, rolled_back, validated, value_of
@@ -84,6 +84,20 @@ async def test_only_the_rows_that_are_named_are_deleted(enrollment_database: Dat
         await outbox.delete(transaction, [first.id, third.id, 10**9])
 
     assert credits_of(await oldest(enrollment_database)) == ["2"]
+
+
+async def test_only_the_deletion_and_nothing_after_it_goes_without_waiting_for_the_disk(
+    enrollment_database: Database,
+) -> None:
+    await append(enrollment_database, 1)
+    [row] = await oldest(enrollment_database)
+
+    async with enrollment_database.session() as (connection, driver):
+        await outbox.delete(Transaction(connection, driver), [row.id])
+        afterwards = await driver.fetchval("SHOW synchronous_commit")
+
+    assert afterwards == "on"
+    assert await oldest(enrollment_database) == []
 
 
 async def test_the_depth_is_counted_up_to_a_limit_and_has_the_time_of_the_oldest(

@@ -1,4 +1,4 @@
-"""What a revoked partition leaves behind in the consumer, with the Kafka client played."""
+"""Read-ahead and revocation in turns that no real broker can be made to take: a played client."""
 
 from collections.abc import Callable, Iterable
 from concurrent import futures
@@ -12,14 +12,13 @@ from shared.identifiers import PartitionKey
 from shared.message import Move
 
 FIRST, SECOND = PartitionKey("t", 0), PartitionKey("t", 1)
-IGNORED = (("nobody", b"reacts"),)
 
 
 class Sent:
     """A message as the client gives it."""
 
-    def __init__(self, key: PartitionKey, offset: int, headers: Any = ()) -> None:
-        self._key, self._offset, self._headers = key, offset, headers
+    def __init__(self, key: PartitionKey, offset: int) -> None:
+        self._key, self._offset = key, offset
 
     def topic(self) -> str:
         return self._key.topic
@@ -31,7 +30,7 @@ class Sent:
         return self._offset
 
     def headers(self) -> Any:
-        return list(self._headers)
+        return []
 
     def error(self) -> None:
         return None
@@ -116,12 +115,11 @@ def read(client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a consumer read to the end of the script."""
     monkeypatch.setattr("shared.consumer.Consumer", lambda *_args, **_options: client)
     monkeypatch.setattr("shared.consumer.PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr("shared.consumer.CARRY_SECONDS", 3600.0)
     consumer = BatchConsumer(
         {},
         ["t"],
         desk,
-        ignores=lambda _topic, headers: headers == IGNORED,
+        ignores=lambda _topic, _headers: False,
         batch_size_max=100,
         interval_seconds_max=0.0,
     )
@@ -173,15 +171,3 @@ def test_what_was_read_ahead_of_a_revoked_partition_is_gone_when_it_comes_back(
     read(client, desk, monkeypatch)
 
     assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 0), (0, 1)]]
-
-
-def test_a_revoked_partitions_moves_that_wait_are_forgotten(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    desk = Desk()
-    client = Client(both, [Sent(FIRST, 0, IGNORED)], lambda c: c.revoke(FIRST), [Sent(SECOND, 0)])
-
-    read(client, desk, monkeypatch)
-
-    [batch] = desk.batches
-    assert batch.moves == {SECOND: Move(0, 1)}
