@@ -23,7 +23,8 @@ REVOKE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 1.0
 REJOIN_SECONDS: Final = 60.0
 CARRY_SECONDS: Final = 1.0
-INTERVAL_SECONDS_PER_MESSAGE: Final = 0.0015
+SECONDS_PER_MESSAGE: Final = 0.0015
+BURST_SECONDS: Final = 0.006  # a batch of the service before comes in parts, one a partition
 # Read ahead little: what is read ahead of one partition delays what comes in another.
 READ_AHEAD_MESSAGES: Final = 1_000
 FETCH_BYTES: Final = 128 * 1024
@@ -171,28 +172,41 @@ class BatchConsumer(threading.Thread):
         return now_seconds >= self._carried_since_seconds + CARRY_SECONDS
 
     def _read(self) -> ReadBatch:
-        """Wait for a first message, then gather more for as long as the load makes it worth it."""
+        """Wait for a first message, then gather more for as long as the load makes it worth it.
+
+        What nobody here reacts to is no reason to wait: it may come just before a burst.
+        """
         first = None if self._ahead else self._consumer.poll(POLL_SECONDS)
         if first is not None:
             self._ahead.append(first)
-            more = self._consumer.consume(self._batch_size_max - 1, self._gather_seconds())
-            self._ahead += more  # only now: a revocation meanwhile has put another list there
+            self._read_ahead(0.0)
+            if any(map(self._is_wanted, self._ahead)):
+                self._read_ahead(self._gather_seconds())
         taken, self._ahead = self._ahead, []
         batch = self._batch(taken)
         if batch.messages:
             self._last_size, self._last_began_seconds = len(batch.messages), time.monotonic()
         return batch
 
-    def _gather_seconds(self) -> float:
-        """Keep the beginnings of batches apart: not at all when idle, the more the larger.
+    def _read_ahead(self, wait_seconds: float) -> None:
+        """Fill the batch up, waiting no longer than this for what is missing."""
+        room = self._batch_size_max - len(self._ahead)
+        more = self._consumer.consume(room, wait_seconds) if room > 0 else []
+        self._ahead += more  # only now: a revocation meanwhile has put another list there
 
-        Every batch has its price, whatever is in it; without this, they come ever smaller until
-        they fill the processor.
+    def _is_wanted(self, one: ClientMessage) -> bool:
+        headers = dict(raw_headers(one.headers()))
+        return one.error() is None and not self._ignores(one.topic() or "", headers)
+
+    def _gather_seconds(self) -> float:
+        """Wait for the rest of a burst, and keep the beginnings of batches apart.
+
+        Hardly at all when idle, the longer the more the last batch had. Every batch has its price,
+        whatever is in it; without this, they come ever smaller until they fill the processor.
         """
-        interval_seconds = min(
-            self._interval_seconds_max, self._last_size * INTERVAL_SECONDS_PER_MESSAGE
-        )
-        return max(0.0, self._last_began_seconds + interval_seconds - time.monotonic())
+        since_seconds = time.monotonic() - self._last_began_seconds
+        wanted_seconds = max(BURST_SECONDS, self._interval_seconds_max - since_seconds)
+        return min(wanted_seconds, self._last_size * SECONDS_PER_MESSAGE)
 
     def _batch(self, taken: Iterable[ClientMessage]) -> ReadBatch:
         messages: list[Message] = []

@@ -17,7 +17,7 @@ from shared.retry import is_transient_database_error
 
 LOGGER: Final = logging.getLogger(__name__)
 LEASE_LOCK: Final = 3_907_221
-POLL_SECONDS_MIN: Final = 0.02  # for what other processes commit; our own wakes the relay
+POLL_SECONDS_MIN: Final = 0.05  # for what other processes commit; our own wakes the relay
 POLL_SECONDS_MAX: Final = 0.1
 PROBE_SECONDS: Final = 1.0
 

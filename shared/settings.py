@@ -20,7 +20,7 @@ class ServiceSettings(BaseSettings):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     batch_size_max: int = Field(default=500, ge=1, le=5000, description="events in a transaction")
     batch_interval_seconds_max: float = Field(
-        default=0.025, ge=0, le=1, description="how far apart batches begin under load"
+        default=0.0, ge=0, le=1, description="how far apart batches begin under load"
     )
     relay_batch_size_max: int = Field(default=1000, ge=1, le=10_000)
     session_timeout_seconds: float = Field(

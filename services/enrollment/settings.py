@@ -9,6 +9,9 @@ from shared.settings import ServiceSettings
 class EnrollmentSettings(ServiceSettings):
     """The settings of every service, and those of deadlines and of the intake."""
 
+    batch_interval_seconds_max: float = Field(
+        default=0.035, ge=0, le=1, description="how far apart batches begin under load"
+    )  # requests come one by one; the services behind get bursts, one for each of these batches
     deadline_default_seconds: float = Field(
         default=30, gt=0, description="a request's deadline where it names none"
     )
