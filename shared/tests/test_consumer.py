@@ -98,6 +98,7 @@ async def member(
     topics: Sequence[str],
     desk: DatabaseDesk,
     instance: str = "1",
+    interval_seconds_max: float = 0.025,
     **settings: Any,
 ) -> AsyncIterator[BatchConsumer]:
     """Run a member of a group as long as the block; static, so that it does not leave it."""
@@ -108,7 +109,7 @@ async def member(
         desk,
         ignores=lambda _topic, headers: headers == dict(IGNORED),
         batch_size_max=100,
-        interval_seconds_max=0.025,
+        interval_seconds_max=interval_seconds_max,
     )
     consumer.start()
     try:
@@ -265,6 +266,51 @@ async def test_events_that_nobody_reacts_to_wait_for_a_batch_that_moves_over_the
             return await offset_of(database, topic) == 5
 
         await eventually(is_at_the_end, what="the offset moves without a batch")
+
+
+@pytest.mark.parametrize(("burst_seconds", "interval_seconds"), [(2.0, 0.0), (0.0, 2.0)])
+async def test_what_comes_a_moment_after_a_first_event_joins_its_batch(
+    servers: Servers,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    burst_seconds: float,
+    interval_seconds: float,
+) -> None:
+    monkeypatch.setattr("shared.consumer.BURST_SECONDS", burst_seconds)
+    monkeypatch.setattr("shared.consumer.SECONDS_PER_MESSAGE", 2.0)
+    topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
+
+    async with member(
+        servers, unique("group"), [topic], desk, interval_seconds_max=interval_seconds
+    ):
+        produce(servers.kafka_url, topic, ["1"])
+        await until_taken(database, topic, ["1"])  # the first batch waits for nothing
+        produce(servers.kafka_url, topic, ["2"])
+        await asyncio.sleep(0.5)
+        produce(servers.kafka_url, topic, ["3"])
+        await until_taken(database, topic, ["1", "2", "3"])
+
+    assert [len(batch.messages) for batch in desk.started] == [1, 2]
+
+
+async def test_an_event_that_nobody_reacts_to_does_not_start_the_wait_for_more(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.consumer.BURST_SECONDS", 2.0)
+    monkeypatch.setattr("shared.consumer.SECONDS_PER_MESSAGE", 2.0)
+    topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
+
+    async with member(servers, unique("group"), [topic], desk):
+        produce(servers.kafka_url, topic, ["1"])
+        await until_taken(database, topic, ["1"])
+        produce(servers.kafka_url, topic, ["2"], headers=IGNORED)
+        await asyncio.sleep(1.5)
+        produce(servers.kafka_url, topic, ["3"])
+        await asyncio.sleep(1.0)  # a wait that the ignored one had started would be over
+        produce(servers.kafka_url, topic, ["4"])
+        await until_taken(database, topic, ["1", "3", "4"])
+
+    assert [len(b.messages) for b in desk.started if b.messages] == [1, 2]
 
 
 async def test_a_revoked_partition_takes_the_moves_that_wait_with_it(
