@@ -82,7 +82,8 @@ def _admin(kafka_url: str) -> AdminClient:
 
 @cache
 def _producer(kafka_url: str) -> Producer:
-    return Producer({"bootstrap.servers": kafka_url, "linger.ms": 1, "log_level": 2})
+    in_order = {"max.in.flight.requests.per.connection": 1}  # a retry would else change it
+    return Producer({"bootstrap.servers": kafka_url, "linger.ms": 1, "log_level": 2} | in_order)
 
 
 def unique(prefix: str) -> str:
