@@ -320,3 +320,28 @@ async def test_renewing_the_inbox_reads_no_partition_whole(capacity_database: Da
     await flush(capacity_database)
 
     assert await sequential_reads(capacity_database, ["inbox_default"]) == before
+
+
+async def test_a_request_reads_no_claim_of_the_terms_before(student_database: Database) -> None:
+    request = EnrollmentOpened(
+        enrollment_id=EnrollmentId(uuid4()),
+        student_id=StudentId("S"),
+        term=TERM,
+        sections=(section(1),),
+        deadline_at=NOW,
+    )
+    await rows_of(
+        student_database,
+        """
+        INSERT INTO claim (enrollment_id, student_id, state, term)
+        SELECT gen_random_uuid(), 'S', 'claimed', 'old-' || n FROM generate_series(1, $1) AS n
+        """,
+        ROWS,
+    )
+
+    async with student_database.transaction() as transaction:
+        await student_store.load(transaction, [request])
+    await flush(student_database)
+
+    read = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'claim_held'"
+    assert await rows_of(student_database, read) == [(0,)]

@@ -37,7 +37,7 @@ CREATE TABLE claim (
     decided_at timestamptz,
     released_at timestamptz
 ) WITH (fillfactor = 80);
-CREATE INDEX claim_held ON claim (student_id) WHERE state = 'claimed';
+CREATE INDEX claim_held ON claim (student_id, term) WHERE state = 'claimed';
 """
 
 
