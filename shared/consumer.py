@@ -24,7 +24,7 @@ PROBE_SECONDS: Final = 1.0
 REJOIN_SECONDS: Final = 60.0
 CARRY_SECONDS: Final = 1.0
 SECONDS_PER_MESSAGE: Final = 0.0015
-BURST_SECONDS: Final = 0.006  # a batch of the service before comes in parts, one a partition
+BURST_SECONDS: Final = 0.003  # a batch of the service before comes in parts, one a partition
 # Read ahead little: what is read ahead of one partition delays what comes in another.
 READ_AHEAD_MESSAGES: Final = 1_000
 FETCH_BYTES: Final = 128 * 1024

@@ -52,6 +52,10 @@ class Transaction:
         """Run one statement for its effect."""
         await self._driver.execute(sql, *arguments)
 
+    async def write(self, sql: str, *arguments: object) -> int:
+        """Run one INSERT, UPDATE or DELETE and count the rows that it wrote."""
+        return int((await self._driver.execute(sql, *arguments)).rpartition(" ")[2])
+
     async def copy(
         self, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]
     ) -> None:

@@ -1,47 +1,64 @@
-"""The one row that an enrollment has in each service: made if it is missing, then locked."""
+"""The one row that an enrollment has in each service: locked if it is there, made if it is not."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
+from typing import Protocol, TypeVar
 
 import asyncpg
 
 from shared.database import Transaction
-from shared.identifiers import EnrollmentId, StudentId, in_lock_order
+from shared.errors import RivalRowError
+from shared.identifiers import EnrollmentId
+from shared.reaction import Rows
 
 
-async def make(
-    transaction: Transaction, table: str, students: Mapping[EnrollmentId, StudentId]
-) -> set[EnrollmentId]:
-    """Make the rows that are missing, undecided and so locked; name those that were made.
+class EnrollmentRow(Protocol):
+    """What every service's row of an enrollment has."""
 
-    Never look first: of two transactions that do, neither sees the other's row. Rows give order
-    between topics, where partitions do not: an answer and an end of the same enrollment may be in
-    two processes at once.
-    """
-    if not students:
-        return set()
-    ids = in_lock_order(students)
-    rows = await transaction.fetch(
-        f"""
-        INSERT INTO {table} (enrollment_id, student_id, state)
-        SELECT enrollment_id, student_id, 'undecided'
-        FROM unnest($1::uuid[], $2::text[]) AS wanted (enrollment_id, student_id)
-        ON CONFLICT (enrollment_id) DO NOTHING RETURNING enrollment_id
-        """,  # noqa: S608  the table's name is ours
-        ids,
-        [students[enrollment_id] for enrollment_id in ids],
-    )
-    return {row["enrollment_id"] for row in rows}
+    @property
+    def enrollment_id(self) -> EnrollmentId:
+        """Name the enrollment."""
+
+
+AnyRow = TypeVar("AnyRow", bound=EnrollmentRow)
 
 
 async def lock(
     transaction: Transaction, table: str, ids: Collection[EnrollmentId]
 ) -> dict[EnrollmentId, asyncpg.Record]:
-    """Lock rows, in one order for all, and read those about which something was decided."""
+    """Lock the rows that are there, in one order for all, and read them.
+
+    Rows give order between topics, where partitions do not: an answer and an end of the same
+    enrollment may be in two processes at once.
+    """
     if not ids:
         return {}
     rows = await transaction.fetch(
         f"SELECT * FROM {table} WHERE enrollment_id = ANY($1::uuid[])"  # noqa: S608
         " ORDER BY enrollment_id FOR UPDATE",
-        in_lock_order(ids),
+        list(ids),
     )
-    return {row["enrollment_id"]: row for row in rows if row["state"] != "undecided"}
+    return {row["enrollment_id"]: row for row in rows}
+
+
+async def save(
+    transaction: Transaction,
+    rows: Rows[EnrollmentId, AnyRow],
+    columns_of: Callable[[Sequence[AnyRow]], Sequence[Sequence[object]]],
+    *,
+    insert: str,
+    update: str,
+) -> None:
+    """Make the rows that were missing and change those that `lock` has read, in lock order.
+
+    What was missing has no lock, so a rival may have made it meanwhile, unseen by our decision:
+    then RivalRowError, and the transaction must be run again. `insert` must do nothing on a
+    conflict: to wait for a row that is there could deadlock. Both get the same columns.
+    """
+    changed = sorted(rows.changed(), key=attrgetter("enrollment_id.int"))
+    missing = [row for row in changed if rows.is_new(row.enrollment_id)]
+    if missing and await transaction.write(insert, *columns_of(missing)) != len(missing):
+        raise RivalRowError("another transaction has made a row of this batch: decide again")
+    known = [row for row in changed if not rows.is_new(row.enrollment_id)]
+    if known:
+        await transaction.execute(update, *columns_of(known))

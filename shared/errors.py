@@ -9,6 +9,10 @@ class StaleBatchError(EnrollmentSystemError):
     """Another process has moved the offsets of this batch: drop it and read them again."""
 
 
+class RivalRowError(EnrollmentSystemError):
+    """A rival transaction has made a row that this one took for missing: run it again."""
+
+
 class MemberFencedError(EnrollmentSystemError):
     """The client reads no further, mostly since the group gave its place to one of its name."""
 

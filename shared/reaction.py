@@ -22,6 +22,7 @@ class Rows(Generic[Key, Row]):
     """The rows of one table that a batch has loaded and locked; remembers which were changed."""
 
     def __init__(self, loaded: Mapping[Key, Row]) -> None:
+        self._loaded = frozenset(loaded)
         self._rows = dict(loaded)
         self._changed: dict[Key, None] = {}
 
@@ -33,6 +34,10 @@ class Rows(Generic[Key, Row]):
         """Keep a new version of a row, to be saved with the batch."""
         self._rows[key] = row
         self._changed[key] = None
+
+    def is_new(self, key: Key) -> bool:
+        """Tell whether the row was missing when the batch began."""
+        return key not in self._loaded
 
     def all(self) -> Iterable[Row]:
         """Give every loaded row."""

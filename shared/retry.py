@@ -10,6 +10,8 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared.errors import RivalRowError
+
 T = TypeVar("T")
 
 MAX_WRAPPERS = 10
@@ -91,7 +93,9 @@ def _unwrapped(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_conflict(error: BaseException) -> bool:
-    return isinstance(error, asyncpg.PostgresError) and error.sqlstate in CONFLICT_SQLSTATES
+    if isinstance(error, asyncpg.PostgresError):
+        return error.sqlstate in CONFLICT_SQLSTATES
+    return isinstance(error, RivalRowError)
 
 
 def _is_outage(error: BaseException) -> bool:

@@ -74,7 +74,7 @@ async def _enrollments(connection: Connection) -> dict[str, EnrollmentRow]:
         """
         SELECT enrollment_id::text, state, student_id, term, sections, deadline_at, decided_at,
                stage, cancelled_by
-        FROM enrollment WHERE state <> 'undecided'
+        FROM enrollment
         """
     )
     return {
@@ -98,7 +98,7 @@ async def _claims(connection: Connection) -> dict[str, ClaimRow]:
         """
         SELECT enrollment_id::text, state, student_id, term, sections, credits, credit_limit,
                slots, decided_at
-        FROM claim WHERE state <> 'undecided'
+        FROM claim
         """
     )
     return {
@@ -121,7 +121,7 @@ async def _reservations(connection: Connection) -> dict[str, ReservationRow]:
     rows = await connection.fetch(
         """
         SELECT enrollment_id::text, state, student_id, term, sections, is_answered
-        FROM reservation WHERE state <> 'undecided'
+        FROM reservation
         """
     )
     return {

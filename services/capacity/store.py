@@ -58,12 +58,31 @@ SECTION: Final = Table(
     Column("seat_sequence", BigInteger, nullable=False),
 )
 
+_CHANGED: Final = """
+    unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[],
+           $7::timestamptz[], $8::timestamptz[])
+        AS n (enrollment_id, student_id, state, is_answered, term, sections, decided_at,
+              released_at)
+"""
+_INSERT: Final = f"""
+    INSERT INTO reservation (
+        enrollment_id, student_id, state, is_answered, term, sections, decided_at, released_at)
+    SELECT enrollment_id, student_id, state, is_answered, term, string_to_array(sections, ' '),
+           decided_at, released_at
+    FROM {_CHANGED} ON CONFLICT DO NOTHING
+"""  # noqa: S608  of constants
+_UPDATE: Final = f"""
+    UPDATE reservation AS r
+    SET student_id = n.student_id, state = n.state, is_answered = n.is_answered, term = n.term,
+        sections = string_to_array(n.sections, ' '), decided_at = n.decided_at,
+        released_at = n.released_at
+    FROM {_CHANGED} WHERE r.enrollment_id = n.enrollment_id
+"""  # noqa: S608  of constants
+
 
 async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     """Lock, in this order and each sorted, the reservations and the sections of these events."""
-    students = enrollments_of(events)
-    made = await enrollment_rows.make(transaction, "reservation", students)
-    rows = await enrollment_rows.lock(transaction, "reservation", students.keys() - made)
+    rows = await enrollment_rows.lock(transaction, "reservation", enrollments_of(events))
     reservations = {enrollment_id: _reservation(row) for enrollment_id, row in rows.items()}
     keys = {
         SectionKey(event.term, section_id)
@@ -139,32 +158,23 @@ def _section(row: AnyRow) -> Section:
 
 
 async def save(transaction: Transaction, state: State) -> None:
-    """Write what the batch changed; the rows are locked since `load`."""
-    await _save_reservations(transaction, state.reservations.changed())
+    """Write what the batch changed; raises RivalRowError, or the rows are locked since `load`."""
+    await enrollment_rows.save(
+        transaction, state.reservations, _columns, insert=_INSERT, update=_UPDATE
+    )
     await _save_sections(transaction, state.sections.changed())
 
 
-async def _save_reservations(transaction: Transaction, changed: Sequence[Reservation]) -> None:
-    if not changed:
-        return
-    await transaction.execute(
-        """
-        UPDATE reservation AS r
-        SET state = n.state, is_answered = n.is_answered, term = n.term,
-            sections = string_to_array(n.sections, ' '), decided_at = n.decided_at,
-            released_at = n.released_at
-        FROM unnest($1::uuid[], $2::text[], $3::boolean[], $4::text[], $5::text[],
-                    $6::timestamptz[], $7::timestamptz[])
-            AS n (enrollment_id, state, is_answered, term, sections, decided_at, released_at)
-        WHERE r.enrollment_id = n.enrollment_id
-        """,
-        [r.enrollment_id for r in changed],
-        [r.state.value for r in changed],
-        [r.is_answered for r in changed],
-        [r.term for r in changed],
-        [" ".join(r.sections) for r in changed],
-        [r.decided_at for r in changed],
-        [r.released_at for r in changed],
+def _columns(reservations: Sequence[Reservation]) -> Sequence[Sequence[object]]:
+    return (
+        [r.enrollment_id for r in reservations],
+        [r.student_id for r in reservations],
+        [r.state.value for r in reservations],
+        [r.is_answered for r in reservations],
+        [r.term for r in reservations],
+        [" ".join(r.sections) for r in reservations],
+        [r.decided_at for r in reservations],
+        [r.released_at for r in reservations],
     )
 
 
@@ -195,9 +205,7 @@ async def find_reservation(
     transaction: Transaction, enrollment_id: EnrollmentId
 ) -> Reservation | None:
     """Read one reservation, without a lock."""
-    query = select(RESERVATION).where(
-        RESERVATION.c.enrollment_id == enrollment_id, RESERVATION.c.state != "undecided"
-    )
+    query = select(RESERVATION).where(RESERVATION.c.enrollment_id == enrollment_id)
     row = (await transaction.connection.execute(query)).mappings().one_or_none()
     return None if row is None else _reservation(row)
 

@@ -17,14 +17,7 @@ from services.enrollment.model import (
 )
 from shared import enrollment_rows
 from shared.database import AnyRow, Transaction
-from shared.events import (
-    EnrollmentCancellationRequested,
-    EnrollmentRequested,
-    Event,
-    MalformedRequest,
-    Reason,
-    Stage,
-)
+from shared.events import Event, Reason, Stage
 from shared.identifiers import EnrollmentId
 from shared.reaction import Rows, enrollments_of
 
@@ -60,19 +53,39 @@ CONFLICT: Final = Table(
     Column("received_at", DateTime(timezone=True), nullable=False),
 )
 
+_CHANGED: Final = """
+    unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
+           $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
+           $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
+        AS n (enrollment_id, state, student_id, term, sections, body_sha256, opened_at,
+              deadline_at, validated_at, decided_at, stage, reasons, cancelled_by,
+              cancel_reason, traceparent)
+"""
+_INSERT: Final = f"""
+    INSERT INTO enrollment (
+        enrollment_id, state, student_id, term, sections, body_sha256, opened_at, deadline_at,
+        validated_at, decided_at, stage, reasons, cancelled_by, cancel_reason, traceparent)
+    SELECT enrollment_id, state, student_id, term, string_to_array(sections, ' '), body_sha256,
+           opened_at, deadline_at, validated_at, decided_at, stage, reasons,
+           string_to_array(cancelled_by, ' '), cancel_reason, traceparent
+    FROM {_CHANGED} ON CONFLICT DO NOTHING
+"""  # noqa: S608  of constants
+_UPDATE: Final = f"""
+    UPDATE enrollment AS e
+    SET state = n.state, student_id = n.student_id, term = n.term,
+        sections = string_to_array(n.sections, ' '), body_sha256 = n.body_sha256,
+        opened_at = n.opened_at, deadline_at = n.deadline_at, validated_at = n.validated_at,
+        decided_at = n.decided_at, stage = n.stage, reasons = n.reasons,
+        cancelled_by = string_to_array(n.cancelled_by, ' '), cancel_reason = n.cancel_reason,
+        traceparent = n.traceparent
+    FROM {_CHANGED} WHERE e.enrollment_id = n.enrollment_id
+"""  # noqa: S608  of constants
 _REASONS: Final = TypeAdapter(tuple[Reason, ...])
-_OPENS: Final = frozenset({EnrollmentRequested, MalformedRequest, EnrollmentCancellationRequested})
 
 
 async def load(transaction: Transaction, events: Sequence[Event], policy: DeadlinePolicy) -> State:
-    """Lock the enrollments of these events, sorted.
-
-    Only a request or a cancel makes a row that is missing: the services answer what was opened.
-    """
-    ids = enrollments_of(events).keys()
-    opening = enrollments_of(event for event in events if type(event) in _OPENS)
-    made = await enrollment_rows.make(transaction, "enrollment", opening)
-    rows = await enrollment_rows.lock(transaction, "enrollment", ids - made)
+    """Lock the enrollments of these events, sorted."""
+    rows = await enrollment_rows.lock(transaction, "enrollment", enrollments_of(events))
     return State(Rows({key: _enrollment(row) for key, row in rows.items()}), policy)
 
 
@@ -112,46 +125,30 @@ def _enrollment(row: AnyRow) -> Enrollment:
 
 
 async def save(transaction: Transaction, state: State) -> None:
-    """Write what the batch changed; the rows are locked since `load`."""
-    await _save_enrollments(transaction, state.enrollments.changed())
+    """Write what the batch changed; raises RivalRowError, or the rows are locked since `load`."""
+    await enrollment_rows.save(
+        transaction, state.enrollments, _columns, insert=_INSERT, update=_UPDATE
+    )
     await _save_conflicts(transaction, state.conflicts)
 
 
-async def _save_enrollments(transaction: Transaction, changed: Sequence[Enrollment]) -> None:
-    if not changed:
-        return
-    await transaction.execute(
-        """
-        UPDATE enrollment AS e
-        SET state = n.state, student_id = n.student_id, term = n.term,
-            sections = string_to_array(n.sections, ' '), body_sha256 = n.body_sha256,
-            opened_at = n.opened_at, deadline_at = n.deadline_at,
-            validated_at = n.validated_at, decided_at = n.decided_at, stage = n.stage,
-            reasons = n.reasons, cancelled_by = string_to_array(n.cancelled_by, ' '),
-            cancel_reason = n.cancel_reason, traceparent = n.traceparent
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
-                    $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
-                    $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
-            AS n (enrollment_id, state, student_id, term, sections, body_sha256, opened_at,
-                  deadline_at, validated_at, decided_at, stage, reasons, cancelled_by,
-                  cancel_reason, traceparent)
-        WHERE e.enrollment_id = n.enrollment_id
-        """,
-        [e.enrollment_id for e in changed],
-        [e.state.value for e in changed],
-        [e.student_id for e in changed],
-        [e.term for e in changed],
-        [" ".join(e.sections) for e in changed],
-        [e.body_sha256 for e in changed],
-        [e.opened_at for e in changed],
-        [e.deadline_at for e in changed],
-        [e.validated_at for e in changed],
-        [e.decided_at for e in changed],
-        [e.stage.value if e.stage else None for e in changed],
-        [_REASONS.dump_json(e.reasons).decode() if e.reasons else None for e in changed],
-        [" ".join(e.cancelled_by) for e in changed],
-        [e.cancel_reason for e in changed],
-        [e.traceparent for e in changed],
+def _columns(enrollments: Sequence[Enrollment]) -> Sequence[Sequence[object]]:
+    return (
+        [e.enrollment_id for e in enrollments],
+        [e.state.value for e in enrollments],
+        [e.student_id for e in enrollments],
+        [e.term for e in enrollments],
+        [" ".join(e.sections) for e in enrollments],
+        [e.body_sha256 for e in enrollments],
+        [e.opened_at for e in enrollments],
+        [e.deadline_at for e in enrollments],
+        [e.validated_at for e in enrollments],
+        [e.decided_at for e in enrollments],
+        [e.stage.value if e.stage else None for e in enrollments],
+        [_REASONS.dump_json(e.reasons).decode() if e.reasons else None for e in enrollments],
+        [" ".join(e.cancelled_by) for e in enrollments],
+        [e.cancel_reason for e in enrollments],
+        [e.traceparent for e in enrollments],
     )
 
 
@@ -201,9 +198,7 @@ async def find_enrollment(
     transaction: Transaction, enrollment_id: EnrollmentId
 ) -> Enrollment | None:
     """Read one enrollment, without a lock."""
-    query = select(ENROLLMENT).where(
-        ENROLLMENT.c.enrollment_id == enrollment_id, ENROLLMENT.c.state != "undecided"
-    )
+    query = select(ENROLLMENT).where(ENROLLMENT.c.enrollment_id == enrollment_id)
     row = (await transaction.connection.execute(query)).mappings().one_or_none()
     return None if row is None else _enrollment(row)
 

@@ -69,6 +69,28 @@ SECTION: Final = Table(
     Column("published", Text, nullable=False),
 )
 
+_CHANGED: Final = """
+    unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[],
+           $8::text[], $9::timestamptz[], $10::timestamptz[])
+        AS n (enrollment_id, student_id, state, term, sections, credits, credit_limit, slots,
+              decided_at, released_at)
+"""
+_INSERT: Final = f"""
+    INSERT INTO claim (
+        enrollment_id, student_id, state, term, sections, credits, credit_limit, slots,
+        decided_at, released_at)
+    SELECT enrollment_id, student_id, state, term, string_to_array(sections, ' '), credits,
+           credit_limit, slots, decided_at, released_at
+    FROM {_CHANGED} ON CONFLICT DO NOTHING
+"""  # noqa: S608  of constants
+_UPDATE: Final = f"""
+    UPDATE claim AS c
+    SET student_id = n.student_id, state = n.state, term = n.term,
+        sections = string_to_array(n.sections, ' '), credits = n.credits,
+        credit_limit = n.credit_limit, slots = n.slots, decided_at = n.decided_at,
+        released_at = n.released_at
+    FROM {_CHANGED} WHERE c.enrollment_id = n.enrollment_id
+"""  # noqa: S608  of constants
 CATALOG_CACHE_SIZE: Final = 50_000
 
 
@@ -78,9 +100,7 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     Whoever claims for a student or changes her catalog entry holds her row, so the claims that
     are read here cannot grow before the commit.
     """
-    students_of = enrollments_of(events)
-    made = await enrollment_rows.make(transaction, "claim", students_of)
-    rows = await enrollment_rows.lock(transaction, "claim", students_of.keys() - made)
+    rows = await enrollment_rows.lock(transaction, "claim", enrollments_of(events))
     claims = {enrollment_id: _claim(row) for enrollment_id, row in rows.items()}
     opened = only(events, EnrollmentOpened)
     asking = {event.student_id for event in opened}
@@ -171,39 +191,27 @@ def _parse_section(published: str) -> SectionPublished:
 
 
 async def save(transaction: Transaction, state: State) -> None:
-    """Write what the batch changed; claims and students are locked since `load`.
+    """Write what the batch changed; raises RivalRowError, or the claims are locked since `load`.
 
     A catalog entry that was new to this batch may be there by now: the higher version stays.
     """
-    await _save_claims(transaction, state.claims.changed())
+    await enrollment_rows.save(transaction, state.claims, _columns, insert=_INSERT, update=_UPDATE)
     await _save_students(transaction, state.students.changed())
     await _save_sections(transaction, state.sections.changed())
 
 
-async def _save_claims(transaction: Transaction, changed: Sequence[Claim]) -> None:
-    if not changed:
-        return
-    await transaction.execute(
-        """
-        UPDATE claim AS c
-        SET state = n.state, term = n.term, sections = string_to_array(n.sections, ' '),
-            credits = n.credits, credit_limit = n.credit_limit, slots = n.slots,
-            decided_at = n.decided_at, released_at = n.released_at
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[],
-                    $7::text[], $8::timestamptz[], $9::timestamptz[])
-            AS n (enrollment_id, state, term, sections, credits, credit_limit, slots, decided_at,
-                  released_at)
-        WHERE c.enrollment_id = n.enrollment_id
-        """,
-        [c.enrollment_id for c in changed],
-        [c.state.value for c in changed],
-        [c.term for c in changed],
-        [" ".join(c.sections) for c in changed],
-        [c.credits for c in changed],
-        [c.credit_limit for c in changed],
-        [json.dumps(c.slots) for c in changed],
-        [c.decided_at for c in changed],
-        [c.released_at for c in changed],
+def _columns(claims: Sequence[Claim]) -> Sequence[Sequence[object]]:
+    return (
+        [c.enrollment_id for c in claims],
+        [c.student_id for c in claims],
+        [c.state.value for c in claims],
+        [c.term for c in claims],
+        [" ".join(c.sections) for c in claims],
+        [c.credits for c in claims],
+        [c.credit_limit for c in claims],
+        [json.dumps(c.slots) for c in claims],
+        [c.decided_at for c in claims],
+        [c.released_at for c in claims],
     )
 
 
@@ -250,8 +258,6 @@ async def _save_sections(transaction: Transaction, changed: Sequence[Section]) -
 
 async def find_claim(transaction: Transaction, enrollment_id: EnrollmentId) -> Claim | None:
     """Read one claim, without a lock."""
-    query = select(CLAIM).where(
-        CLAIM.c.enrollment_id == enrollment_id, CLAIM.c.state != "undecided"
-    )
+    query = select(CLAIM).where(CLAIM.c.enrollment_id == enrollment_id)
     row = (await transaction.connection.execute(query)).mappings().one_or_none()
     return None if row is None else _claim(row)

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, MetaData
 from shared.codec import encode_body, encode_headers, raw_headers
 from shared.database import Database, Transaction
 from shared.desk import ReadBatch
+from shared.errors import RivalRowError
 from shared.events import EnrollmentEvent, Event, StudentValidated
 from shared.identifiers import (
     EnrollmentId,
@@ -35,6 +36,7 @@ from shared.identifiers import (
 )
 from shared.message import Emitted, Headers, Message, Move
 from shared.reaction import Context, Reactions
+from shared.retry import Backoff, retry
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -229,6 +231,16 @@ async def waiting_for_locks(database: Database) -> int:
     WHERE datname = current_database() AND wait_event_type = 'Lock'
     """
     return int(str(await value_of(database, sql)))
+
+
+async def again_if_rivalled(work: Callable[[], Awaitable[None]]) -> None:
+    """Do as a worker does where a rival has made a row; a deadlock is not forgiven."""
+    await retry(
+        work,
+        attempts=5,
+        backoff=Backoff(0, 0),
+        is_transient=lambda error: isinstance(error, RivalRowError),
+    )
 
 
 async def meet_in_the_middle(

@@ -11,6 +11,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from shared.errors import RivalRowError
 from shared.retry import Backoff, is_database_outage, is_transient_database_error, retry
 
 BACKOFF = Backoff(initial_seconds=0.1, maximum_seconds=2)
@@ -162,7 +163,9 @@ async def test_cancellation_is_never_retried() -> None:
     assert func.calls == 1
 
 
-@pytest.mark.parametrize("error", bare_and_wrapped([*CONFLICTS]), ids=repr)
+@pytest.mark.parametrize(
+    "error", [*bare_and_wrapped([*CONFLICTS]), RivalRowError("decide again")], ids=repr
+)
 def test_a_conflict_is_transient_and_no_outage(error: BaseException) -> None:
     assert is_transient_database_error(error)
     assert not is_database_outage(error)

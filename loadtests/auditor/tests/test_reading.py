@@ -32,8 +32,6 @@ ROWS = {
                                     decided_at, stage, cancelled_by)
             VALUES ('{ID}', 'rejected', 'ann', 'T', '{{1,2}}', '{DEADLINE}', '{NOON}', 'deadline',
                     '{{bob}}')""",
-        f"""INSERT INTO enrollment (enrollment_id, state, student_id, sections, cancelled_by)
-            VALUES ('{PARKED}', 'undecided', 'ann', '{{}}', '{{}}')""",
         f"INSERT INTO conflict VALUES ('{ID}', 'eve', 'foreign_request', '', '{NOON}')",
         f"INSERT INTO audit_trail VALUES (1, '{NOON}', 'me', 'a', 's', 'd', '\\x00', '\\x01')",
     ),

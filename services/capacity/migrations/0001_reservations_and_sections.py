@@ -19,11 +19,10 @@ CREATE TABLE section (
     PRIMARY KEY (term, section_id)
 ) WITH (fillfactor = 50);
 
--- 'undecided' is a row that was made for its lock and nothing was decided yet.
 CREATE TABLE reservation (
     enrollment_id uuid PRIMARY KEY,
     student_id text NOT NULL,
-    state text NOT NULL CHECK (state IN ('undecided', 'reserved', 'refused', 'released')),
+    state text NOT NULL CHECK (state IN ('reserved', 'refused', 'released')),
     is_answered boolean NOT NULL DEFAULT false,
     term text,
     sections text[] NOT NULL DEFAULT '{}',

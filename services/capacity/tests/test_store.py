@@ -11,6 +11,7 @@ from services.capacity import store
 from services.capacity.handlers import REACTIONS
 from services.capacity.model import Reservation, ReservationState, Section
 from shared.database import Database, Transaction
+from shared.errors import RivalRowError
 from shared.events import (
     EnrollmentEvent,
     EnrollmentRejected,
@@ -23,7 +24,7 @@ from shared.events import (
 )
 from shared.identifiers import CourseId, EnrollmentId, SectionId, SectionKey, StudentId, Term
 from shared.reaction import Context
-from shared.tests.machinery import meet_in_the_middle, schema_differences
+from shared.tests.machinery import again_if_rivalled, meet_in_the_middle, schema_differences
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TERM = Term("T")
@@ -79,8 +80,11 @@ async def react(transaction: Transaction, events: Sequence[Event]) -> None:
 
 
 async def take(database: Database, *events: Event) -> None:
-    async with database.transaction() as transaction:
-        await react(transaction, events)
+    async def once() -> None:
+        async with database.transaction() as transaction:
+            await react(transaction, events)
+
+    await again_if_rivalled(once)
 
 
 async def reserved(database: Database) -> dict[str, tuple[int, int]]:
@@ -155,18 +159,23 @@ async def test_a_saved_section_is_loaded_as_it_was(capacity_database: Database) 
     assert by_request.sections.get(SectionKey(TERM, SectionId("unknown"))) is None
 
 
-async def test_a_row_that_was_made_for_its_lock_only_reads_as_unknown(
+async def test_what_a_rival_decides_meanwhile_is_not_overwritten(
     capacity_database: Database,
 ) -> None:
-    event = validated("A")
-    async with capacity_database.transaction() as transaction:
-        await store.load(transaction, [event])
+    await take(capacity_database, published("A"))
+    question = validated("A")
 
     async with capacity_database.transaction() as transaction:
-        loaded = await store.load(transaction, [event])
+        state = await store.load(transaction, [question])
+        await take(capacity_database, rejected(question))
+        REACTIONS[type(question)](state, question, Context(NOW, None))
+        with pytest.raises(RivalRowError):
+            await store.save(transaction, state)
 
-    assert loaded.reservations.get(event.enrollment_id) is None
-    assert await find(capacity_database, event) is None
+    reservation = await find(capacity_database, question)
+    assert reservation is not None
+    assert reservation.state is ReservationState.RELEASED
+    assert await reserved(capacity_database) == {"A": (0, 0)}
 
 
 async def test_a_release_loads_the_sections_that_the_reservation_holds(
@@ -220,7 +229,7 @@ async def test_batches_that_meet_in_the_middle_of_the_same_rows_do_not_deadlock(
 
     await meet_in_the_middle(
         capacity_database,
-        lambda holder: store.load(holder, [same[10]]),
+        lambda holder: react(holder, [same[10]]),
         lambda: take(capacity_database, *same),
         lambda: take(capacity_database, *reversed(same)),
     )
@@ -257,27 +266,21 @@ async def test_overlapping_batches_in_opposite_orders_do_not_deadlock(
     assert sum(count for count, _ in (await reserved(capacity_database)).values()) == 400
 
 
-@pytest.mark.parametrize("is_there", [False, True], ids=["new row", "row left undecided"])
 @pytest.mark.parametrize("first", ["answer", "release"])
 async def test_an_answer_and_a_release_in_two_transactions_at_once_leave_no_orphan_seat(
-    capacity_database: Database, first: str, is_there: bool
+    capacity_database: Database, first: str
 ) -> None:
     await take(capacity_database, published("A", capacity=10))
     question = validated("A")
-    if is_there:  # as after a decision that raised
-        async with capacity_database.transaction() as transaction:
-            await store.load(transaction, [question])
     early, late = (
         (question, rejected(question)) if first == "answer" else (rejected(question), question)
     )
 
     async with capacity_database.transaction() as transaction:
-        state = await store.load(transaction, [early])
+        await react(transaction, [early])
         waiting = asyncio.create_task(take(capacity_database, late))
         done, _ = await asyncio.wait([waiting], timeout=0.2)
         assert not done, "the second did not wait for the first"
-        REACTIONS[type(early)](state, early, Context(NOW, None))
-        await store.save(transaction, state)
     await asyncio.wait_for(waiting, 10)
 
     reservation = await find(capacity_database, question)

@@ -8,11 +8,10 @@ revision = "enrollment_0001"
 down_revision = None
 
 TABLES = """
--- 'undecided' is a row that was made for its lock and nothing was decided yet.
 CREATE TABLE enrollment (
     enrollment_id uuid PRIMARY KEY,
     state text NOT NULL CHECK (
-        state IN ('undecided', 'unopened', 'pending', 'confirmed', 'rejected', 'cancelled')),
+        state IN ('unopened', 'pending', 'confirmed', 'rejected', 'cancelled')),
     student_id text NOT NULL,
     term text,
     sections text[] NOT NULL DEFAULT '{}',

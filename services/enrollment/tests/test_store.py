@@ -16,20 +16,22 @@ from services.enrollment.model import (
     EnrollmentState,
     State,
 )
-from shared.database import Database
+from shared.database import Database, Transaction
+from shared.errors import RivalRowError
 from shared.events import (
-    EnrollmentCancellationRequested,
-    EnrollmentEvent,
     EnrollmentRequested,
     Event,
-    MalformedRequest,
     Reason,
     ReasonCode,
-    SeatReserved,
     Stage,
 )
 from shared.identifiers import EnrollmentId, SectionId, StudentId, Term
-from shared.tests.machinery import meet_in_the_middle, rows_of, schema_differences
+from shared.tests.machinery import (
+    again_if_rivalled,
+    meet_in_the_middle,
+    rows_of,
+    schema_differences,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = DeadlinePolicy(30, 60)
@@ -82,12 +84,20 @@ async def load(database: Database, *events: Event) -> State:
 
 
 async def put(database: Database, *enrollments: Enrollment) -> None:
-    events = [requested(enrollment.enrollment_id) for enrollment in enrollments]
+    await again_if_rivalled(lambda: _put_once(database, *enrollments))
+
+
+async def _put_once(database: Database, *enrollments: Enrollment) -> None:
     async with database.transaction() as transaction:
-        state = await store.load(transaction, events, POLICY)
-        for enrollment in enrollments:
-            state.enrollments.put(enrollment.enrollment_id, enrollment)
-        await store.save(transaction, state)
+        await _write(transaction, *enrollments)
+
+
+async def _write(transaction: Transaction, *enrollments: Enrollment) -> None:
+    events = [requested(enrollment.enrollment_id) for enrollment in enrollments]
+    state = await store.load(transaction, events, POLICY)
+    for enrollment in enrollments:
+        state.enrollments.put(enrollment.enrollment_id, enrollment)
+    await store.save(transaction, state)
 
 
 async def find(database: Database, enrollment_id: EnrollmentId) -> Enrollment | None:
@@ -140,45 +150,21 @@ async def test_conflicts_are_kept_once_each_and_listed_oldest_first(
     assert found == conflicts
 
 
-async def test_only_what_can_open_an_enrollment_makes_its_row(
+async def test_what_a_rival_decides_meanwhile_is_not_overwritten(
     enrollment_database: Database,
 ) -> None:
-    answer = SeatReserved(
-        enrollment_id=EnrollmentId(uuid4()),
-        student_id=StudentId("S1"),
-        term=Term("T"),
-        sections=(),
-        seats=(),
-    )
-    opening: list[EnrollmentEvent] = [
-        requested(),
-        EnrollmentCancellationRequested(
-            enrollment_id=EnrollmentId(uuid4()), student_id=StudentId("S1")
-        ),
-        MalformedRequest(
-            enrollment_id=EnrollmentId(uuid4()),
-            student_id=StudentId("S1"),
-            problems=(),
-            body_sha256=b"",
-        ),
-    ]
+    enrollment = pending()
+    cancelled = replace(full(EnrollmentState.UNOPENED), enrollment_id=enrollment.enrollment_id)
 
-    await load(enrollment_database, answer, *opening)
+    async with enrollment_database.transaction() as transaction:
+        event = requested(enrollment.enrollment_id)
+        state = await store.load(transaction, [event], POLICY)
+        await put(enrollment_database, cancelled)
+        state.enrollments.put(enrollment.enrollment_id, enrollment)
+        with pytest.raises(RivalRowError):
+            await store.save(transaction, state)
 
-    rows = await rows_of(enrollment_database, "SELECT enrollment_id FROM enrollment")
-    assert {row[0] for row in rows} == {event.enrollment_id for event in opening}
-
-
-async def test_a_row_that_was_made_for_its_lock_only_reads_as_unknown(
-    enrollment_database: Database,
-) -> None:
-    event = requested()
-    await load(enrollment_database, event)
-
-    state = await load(enrollment_database, event)
-
-    assert state.enrollments.get(event.enrollment_id) is None
-    assert await find(enrollment_database, event.enrollment_id) is None
+    assert await find(enrollment_database, enrollment.enrollment_id) == cancelled
 
 
 async def test_a_second_transaction_waits_for_the_first_and_sees_what_it_decided(
@@ -186,29 +172,30 @@ async def test_a_second_transaction_waits_for_the_first_and_sees_what_it_decided
 ) -> None:
     enrollment = pending()
     event = requested(enrollment.enrollment_id)
+    await put(enrollment_database, enrollment)
+    confirmed = replace(enrollment, state=EnrollmentState.CONFIRMED)
 
     async with enrollment_database.transaction() as transaction:
         state = await store.load(transaction, [event], POLICY)
         waiting = asyncio.create_task(load(enrollment_database, event))
         done, _ = await asyncio.wait([waiting], timeout=0.2)
         assert not done, "the second did not wait for the first"
-        state.enrollments.put(enrollment.enrollment_id, enrollment)
+        state.enrollments.put(enrollment.enrollment_id, confirmed)
         await store.save(transaction, state)
     seen = await asyncio.wait_for(waiting, 10)
 
-    assert seen.enrollments.get(enrollment.enrollment_id) == enrollment
+    assert seen.enrollments.get(enrollment.enrollment_id) == confirmed
 
 
 async def test_batches_that_meet_in_the_middle_of_the_same_rows_do_not_deadlock(
     enrollment_database: Database,
 ) -> None:
     same = sorted((pending() for _ in range(21)), key=lambda one: one.enrollment_id)
-    middle = requested(same[10].enrollment_id)
 
     for _ in range(2):  # rows that are made, and rows that are there
         await meet_in_the_middle(
             enrollment_database,
-            lambda holder: store.load(holder, [middle], POLICY),
+            lambda holder: _write(holder, same[10]),
             lambda: put(enrollment_database, *same),
             lambda: put(enrollment_database, *reversed(same)),
         )

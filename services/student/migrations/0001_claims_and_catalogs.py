@@ -24,11 +24,10 @@ CREATE TABLE section (
     PRIMARY KEY (term, section_id)
 );
 
--- 'undecided' is a row that was made for its lock and nothing was decided yet.
 CREATE TABLE claim (
     enrollment_id uuid PRIMARY KEY,
     student_id text NOT NULL,
-    state text NOT NULL CHECK (state IN ('undecided', 'claimed', 'refused', 'released')),
+    state text NOT NULL CHECK (state IN ('claimed', 'refused', 'released')),
     term text,
     sections text[] NOT NULL DEFAULT '{}',
     credits integer NOT NULL DEFAULT 0 CHECK (credits >= 0),
