@@ -11,6 +11,8 @@ from shared.errors import RivalRowError
 from shared.identifiers import EnrollmentId
 from shared.reaction import Rows
 
+MADE_MEANWHILE = "another transaction has made the same row: nothing was changed, do it again"
+
 
 class EnrollmentRow(Protocol):
     """What every service's row of an enrollment has."""
@@ -53,12 +55,13 @@ async def save(
 
     What was missing has no lock, so a rival may have made it meanwhile, unseen by our decision:
     then RivalRowError, and the transaction must be run again. `insert` must do nothing on a
-    conflict: to wait for a row that is there could deadlock. Both get the same columns.
+    conflict: it waits for a rival that has not committed, but to lock what is there already, so
+    late, could deadlock. Both get the same columns.
     """
     changed = sorted(rows.changed(), key=attrgetter("enrollment_id.int"))
     missing = [row for row in changed if rows.is_new(row.enrollment_id)]
     if missing and await transaction.write(insert, *columns_of(missing)) != len(missing):
-        raise RivalRowError("another transaction has made a row of this batch: decide again")
+        raise RivalRowError(MADE_MEANWHILE)
     known = [row for row in changed if not rows.is_new(row.enrollment_id)]
     if known:
         await transaction.execute(update, *columns_of(known))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from shared.events import Event
-from shared.identifiers import EnrollmentId, EventId, PartitionKey, StudentId
+from shared.identifiers import EnrollmentId, EventId, PartitionKey
 from shared.message import Arrival, Emitted, Message, Move, Unreadable
 
 Key = TypeVar("Key")
@@ -19,7 +19,7 @@ Holding = tuple[str, EnrollmentId]  # a topic, and an enrollment whose events of
 
 
 class Rows(Generic[Key, Row]):
-    """The rows of one table that a batch has loaded and locked; remembers which were changed."""
+    """The rows of one table that a batch has loaded; remembers which were changed."""
 
     def __init__(self, loaded: Mapping[Key, Row]) -> None:
         self._loaded = frozenset(loaded)
@@ -66,13 +66,9 @@ def only(events: Iterable[Event], *types: type[AnyEvent]) -> list[AnyEvent]:
     return [cast("AnyEvent", event) for event in events if type(event) in wanted]
 
 
-def enrollments_of(events: Iterable[Event]) -> dict[EnrollmentId, StudentId]:
-    """Name the enrollments that events are about, each with its student."""
-    return {
-        event.enrollment_id: event.student_id
-        for event in events
-        if hasattr(event, "enrollment_id") and hasattr(event, "student_id")
-    }
+def enrollments_of(events: Iterable[Event]) -> set[EnrollmentId]:
+    """Name the enrollments that events are about."""
+    return {event.enrollment_id for event in events if hasattr(event, "enrollment_id")}
 
 
 Handler = Callable[[State, Any, Context], Sequence[Emitted]]
@@ -122,7 +118,7 @@ class Unit(Protocol[State]):
         """Tell for which of these enrollments, and in which topics, a dead letter holds others."""
 
     async def load(self, events: Sequence[Event]) -> State:
-        """Make, lock and read every row that these events may touch."""
+        """Read every row that these events may touch, and lock those that they may change."""
 
     async def save(self, state: State) -> None:
         """Write the changed rows."""

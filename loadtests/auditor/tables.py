@@ -1,4 +1,4 @@
-"""What the three databases hold, as plain rows; placeholders that decided nothing are left out."""
+"""What the three databases hold, as plain rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -158,7 +158,7 @@ def _section(row: AnyRow) -> Section:
 
 
 async def save(transaction: Transaction, state: State) -> None:
-    """Write what the batch changed; raises RivalRowError, or the rows are locked since `load`."""
+    """Write what the batch changed; RivalRowError where a missing row was made meanwhile."""
     await enrollment_rows.save(
         transaction, state.reservations, _columns, insert=_INSERT, update=_UPDATE
     )

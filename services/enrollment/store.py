@@ -125,7 +125,7 @@ def _enrollment(row: AnyRow) -> Enrollment:
 
 
 async def save(transaction: Transaction, state: State) -> None:
-    """Write what the batch changed; raises RivalRowError, or the rows are locked since `load`."""
+    """Write what the batch changed; RivalRowError where a missing row was made meanwhile."""
     await enrollment_rows.save(
         transaction, state.enrollments, _columns, insert=_INSERT, update=_UPDATE
     )

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from services.student.model import Claim, ClaimState, Section, Slot, State, Student
 from shared import enrollment_rows
 from shared.database import AnyRow, Transaction
+from shared.errors import RivalRowError
 from shared.events import (
     EnrollmentOpened,
     Event,
@@ -100,14 +101,18 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
     Whoever claims for a student or changes her catalog entry holds her row, so the claims that
     are read here cannot grow before the commit.
     """
-    rows = await enrollment_rows.lock(transaction, "claim", enrollments_of(events))
+    enrollments = enrollments_of(events)
+    rows = await enrollment_rows.lock(transaction, "claim", enrollments)
     claims = {enrollment_id: _claim(row) for enrollment_id, row in rows.items()}
     opened = only(events, EnrollmentOpened)
     asking = {event.student_id for event in opened}
     published = {event.student_id for event in only(events, StudentPublished)}
     published |= {event.student_id for event in only(events, StudentWithdrawn)}
     students = await _lock_students(transaction, asking | published)
-    claims |= await _read_held_claims(transaction, asking, {event.term for event in opened})
+    held = await _read_held_claims(transaction, asking, {event.term for event in opened})
+    if held.keys() & (enrollments - claims.keys()):
+        raise RivalRowError(enrollment_rows.MADE_MEANWHILE)
+    claims |= held
     keys = {SectionKey(event.term, s) for event in opened for s in event.sections}
     keys |= {event.key for event in only(events, SectionPublished)}
     keys |= {event.key for event in only(events, SectionWithdrawn)}
@@ -191,7 +196,7 @@ def _parse_section(published: str) -> SectionPublished:
 
 
 async def save(transaction: Transaction, state: State) -> None:
-    """Write what the batch changed; raises RivalRowError, or the claims are locked since `load`.
+    """Write what the batch changed; RivalRowError where a missing claim was made meanwhile.
 
     A catalog entry that was new to this batch may be there by now: the higher version stays.
     """

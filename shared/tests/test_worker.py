@@ -10,7 +10,7 @@ import pytest
 from shared.breaker import DATABASE_POLICY, Breaker, BreakerState
 from shared.database import Database, Transaction
 from shared.desk import ReadBatch
-from shared.errors import StaleBatchError
+from shared.errors import RivalRowError, StaleBatchError
 from shared.events import Event
 from shared.identifiers import EnrollmentId, PartitionKey, new_event_id
 from shared.message import Message, Move
@@ -147,6 +147,27 @@ async def test_a_batch_that_the_database_could_not_do_now_is_done_again_and_once
     assert calls == [3, 3]
     assert await tally_of(database) == {e.enrollment_id: (1, e.credits) for e in events}
     assert await value_of(database, OUTBOX) == 3
+    assert await rows_of(database, LETTERS) == []
+
+
+async def test_a_batch_whose_row_a_rival_has_made_is_decided_again(database: Database) -> None:
+    calls: list[int] = []
+
+    async def save_after_a_rival(transaction: Transaction, state: TallyState) -> None:
+        calls.append(len(state.decided))
+        await save(transaction, state)
+        if len(calls) == 1:
+            raise RivalRowError("made meanwhile")
+
+    event = validated()
+
+    await Working(opening(database, save=save_after_a_rival)).handle(
+        batch_of([message_of(event, 0)])
+    )
+
+    assert calls == [1, 1]
+    assert await tally_of(database) == {event.enrollment_id: (1, event.credits)}
+    assert await value_of(database, OUTBOX) == 1
     assert await rows_of(database, LETTERS) == []
 
 

@@ -214,6 +214,23 @@ async def test_what_a_rival_decides_meanwhile_is_not_overwritten(
     assert claim.state is ClaimState.RELEASED
 
 
+async def test_a_claim_that_appears_while_the_student_is_waited_for_is_not_taken_as_known(
+    student_database: Database,
+) -> None:
+    await take(student_database, student("S1"), section("A"))
+    missing = opened("A")
+
+    async with student_database.transaction() as rival:
+        await react(rival, [missing])
+        batch = [rejected(missing), opened("A")]
+        waiting = asyncio.create_task(load(student_database, *batch))
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done, "the batch did not wait for the student"
+
+    with pytest.raises(RivalRowError):
+        await asyncio.wait_for(waiting, 10)
+
+
 async def test_what_a_student_holds_is_loaded_with_her_next_request(
     student_database: Database,
 ) -> None:
