@@ -85,9 +85,6 @@ REACTIONS = (
         (e.SeatReserved, e.SeatUnavailable),
     ),
     Reaction(
-        e.StudentValidated, Service.ENROLLMENT, "still pending? note that seats are awaited now"
-    ),
-    Reaction(
         e.SeatReserved, Service.ENROLLMENT, "still pending? confirm", (e.EnrollmentConfirmed,)
     ),
     Reaction(

@@ -102,11 +102,12 @@ class Event(Contract):
 
 
 class Reason(Contract):
-    """One reason of a refusal: a code for programs, a sentence for people."""
+    """One reason of a refusal: a code for programs, a sentence for people, also in Spanish."""
 
     code: ReasonCode
     section_id: SectionIdField | None = None
     detail: str
+    detail_es: str | None = None
 
 
 class SeatCount(Contract):

@@ -20,6 +20,7 @@ from shared.events import (
     StudentValidated,
 )
 from shared.identifiers import SectionId
+from shared.reasons import reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,9 @@ def reserve(
         late = replace(
             _answered(reservation.state, event, now), released_at=reservation.released_at
         )
-        return _refuse(late, sections, event, (_already_released(),))
-    reasons = tuple(
-        reason for section_id in event.sections if (reason := _obstacle(sections, section_id))
-    )
+        return _refuse(late, sections, event, (reason(ReasonCode.ALREADY_RELEASED),))
+    obstacles = (_obstacle(sections, section_id) for section_id in event.sections)
+    reasons = tuple(obstacle for obstacle in obstacles if obstacle is not None)
     if reasons:
         refused = _answered(ReservationState.REFUSED, event, now)
         return _refuse(refused, sections, event, reasons)
@@ -121,28 +121,18 @@ def withdraw_section(section: Section | None) -> Section | None:
 def _obstacle(sections: Mapping[SectionId, Section], section_id: SectionId) -> Reason | None:
     section = sections.get(section_id)
     if section is None:
-        return _reason(ReasonCode.UNKNOWN_SECTION, section_id, "is not in this term's catalog")
+        return reason(ReasonCode.UNKNOWN_SECTION, section_id)
     match section.state:
         case SectionState.CANCELLED:
-            return _reason(ReasonCode.SECTION_CANCELLED, section_id, "is cancelled")
+            return reason(ReasonCode.SECTION_CANCELLED, section_id)
         case SectionState.CLOSED:
-            return _reason(ReasonCode.SECTION_CLOSED, section_id, "is closed for enrollment")
+            return reason(ReasonCode.SECTION_CLOSED, section_id)
         case SectionState.OPEN:
             if section.free > 0:
                 return None
-            return _reason(ReasonCode.SECTION_FULL, section_id, "has no free seat")
+            return reason(ReasonCode.SECTION_FULL, section_id)
         case unreachable:
             assert_never(unreachable)
-
-
-def _reason(code: ReasonCode, section_id: SectionId, what: str) -> Reason:
-    return Reason(code=code, section_id=section_id, detail=f"Section {section_id} {what}.")
-
-
-def _already_released() -> Reason:
-    return Reason(
-        code=ReasonCode.ALREADY_RELEASED, detail="The enrollment had ended before its seats came."
-    )
 
 
 def _refuse(

@@ -91,7 +91,6 @@ def _opening(enrollment: Enrollment | None) -> list[Step]:
 
 
 def _validation(enrollment: Enrollment | None, claim: Claim | None) -> list[Step]:
-    seen_at = enrollment.validated_at if enrollment else None
     reasons = _reasons_at(enrollment, Stage.ELIGIBILITY)
     if claim is not None and claim.state is ClaimState.CLAIMED:
         return [Step("validated", "student", claim.decided_at)]
@@ -99,7 +98,7 @@ def _validation(enrollment: Enrollment | None, claim: Claim | None) -> list[Step
         return [Step("refused", "student", claim.decided_at, reasons)]
     if reasons and claim is not None:
         return [Step("refused", "student", claim.decided_at, reasons)]
-    if claim is not None and (seen_at or claim.credits or claim.slots):
+    if claim is not None and (claim.credit_limit or claim.slots):
         return [Step("validated", "student", claim.decided_at)]
     return []
 

@@ -28,8 +28,8 @@ from shared.events import (
     SeatUnavailable,
     Stage,
     StudentRejected,
-    StudentValidated,
 )
+from shared.reasons import reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +117,12 @@ def _refuse(event: MalformedRequest, now: datetime, traceparent: str | None) -> 
         opened_at=now,
         traceparent=traceparent,
     )
-    reasons = tuple(
-        Reason(code=ReasonCode.BAD_REQUEST, detail=problem) for problem in event.problems
-    )
+    reasons = tuple(reason(ReasonCode.BAD_REQUEST, problem=problem) for problem in event.problems)
     return _reject(new, Stage.REQUEST, reasons, now)
 
 
-def note_validated(known: Enrollment | None, _event: StudentValidated, now: datetime) -> Decision:
-    """Note that seats are awaited now, so that a deadline can say so."""
-    if known is None or known.state is not EnrollmentState.PENDING:
-        return NOTHING
-    return Decision(replace(known, validated_at=now))
-
-
 def confirm(known: Enrollment | None, event: SeatReserved, now: datetime) -> Decision:
-    """Confirm what is still pending, whether or not StudentValidated was seen here before."""
+    """Confirm what is still pending."""
     if known is None or known.state is not EnrollmentState.PENDING:
         return NOTHING
     confirmed = EnrollmentConfirmed(
@@ -154,17 +145,12 @@ def reject(
 
 
 def expire(known: Enrollment, now: datetime) -> Decision:
-    """Reject what is still pending at its deadline, and say what was awaited."""
+    """Reject what is still pending at its deadline."""
     if known.state is not EnrollmentState.PENDING or known.deadline_at is None:
         return NOTHING
     if now < known.deadline_at:
         return NOTHING
-    awaited = "eligibility" if known.validated_at is None else "seats"
-    reason = Reason(
-        code=ReasonCode.DEADLINE,
-        detail=f"The answer about {awaited} did not come in time; please ask again.",
-    )
-    return _reject(known, Stage.DEADLINE, (reason,), now)
+    return _reject(known, Stage.DEADLINE, (reason(ReasonCode.DEADLINE),), now)
 
 
 def _reject(

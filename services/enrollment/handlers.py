@@ -13,7 +13,6 @@ from shared.events import (
     SeatReserved,
     SeatUnavailable,
     StudentRejected,
-    StudentValidated,
 )
 from shared.identifiers import EnrollmentId
 from shared.message import Emitted
@@ -35,14 +34,6 @@ def on_enrollment_cancellation_requested(
     """Cancel a pending or confirmed enrollment; remember a cancel that came too early."""
     known = state.enrollments.get(event.enrollment_id)
     return _keep(state, event.enrollment_id, decisions.cancel(known, event, context.now))
-
-
-def on_student_validated(
-    state: State, event: StudentValidated, context: Context
-) -> Sequence[Emitted]:
-    """Note that seats are awaited now."""
-    known = state.enrollments.get(event.enrollment_id)
-    return _keep(state, event.enrollment_id, decisions.note_validated(known, event, context.now))
 
 
 def on_seat_reserved(state: State, event: SeatReserved, context: Context) -> Sequence[Emitted]:
@@ -83,7 +74,6 @@ REACTIONS: Reactions[State] = {
     EnrollmentRequested: on_enrollment_requested,
     MalformedRequest: on_enrollment_requested,
     EnrollmentCancellationRequested: on_enrollment_cancellation_requested,
-    StudentValidated: on_student_validated,
     StudentRejected: on_refused,
     SeatReserved: on_seat_reserved,
     SeatUnavailable: on_refused,

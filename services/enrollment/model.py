@@ -31,7 +31,6 @@ class Enrollment:
     body_sha256: bytes | None = None
     opened_at: datetime | None = None
     deadline_at: datetime | None = None
-    validated_at: datetime | None = None
     decided_at: datetime | None = None
     stage: Stage | None = None
     reasons: tuple[Reason, ...] = ()

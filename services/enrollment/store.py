@@ -34,7 +34,6 @@ ENROLLMENT: Final = Table(
     Column("body_sha256", LargeBinary),
     Column("opened_at", DateTime(timezone=True)),
     Column("deadline_at", DateTime(timezone=True)),
-    Column("validated_at", DateTime(timezone=True)),
     Column("decided_at", DateTime(timezone=True)),
     Column("stage", Text),
     Column("reasons", Text),
@@ -55,18 +54,17 @@ CONFLICT: Final = Table(
 
 _CHANGED: Final = """
     unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
-           $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
-           $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
+           $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[],
+           $12::text[], $13::text[], $14::text[])
         AS n (enrollment_id, state, student_id, term, sections, body_sha256, opened_at,
-              deadline_at, validated_at, decided_at, stage, reasons, cancelled_by,
-              cancel_reason, traceparent)
+              deadline_at, decided_at, stage, reasons, cancelled_by, cancel_reason, traceparent)
 """
 _INSERT: Final = f"""
     INSERT INTO enrollment (
         enrollment_id, state, student_id, term, sections, body_sha256, opened_at, deadline_at,
-        validated_at, decided_at, stage, reasons, cancelled_by, cancel_reason, traceparent)
+        decided_at, stage, reasons, cancelled_by, cancel_reason, traceparent)
     SELECT enrollment_id, state, student_id, term, string_to_array(sections, ' '), body_sha256,
-           opened_at, deadline_at, validated_at, decided_at, stage, reasons,
+           opened_at, deadline_at, decided_at, stage, reasons,
            string_to_array(cancelled_by, ' '), cancel_reason, traceparent
     FROM {_CHANGED} ON CONFLICT DO NOTHING
 """  # noqa: S608  of constants
@@ -74,7 +72,7 @@ _UPDATE: Final = f"""
     UPDATE enrollment AS e
     SET state = n.state, student_id = n.student_id, term = n.term,
         sections = string_to_array(n.sections, ' '), body_sha256 = n.body_sha256,
-        opened_at = n.opened_at, deadline_at = n.deadline_at, validated_at = n.validated_at,
+        opened_at = n.opened_at, deadline_at = n.deadline_at,
         decided_at = n.decided_at, stage = n.stage, reasons = n.reasons,
         cancelled_by = string_to_array(n.cancelled_by, ' '), cancel_reason = n.cancel_reason,
         traceparent = n.traceparent
@@ -114,7 +112,6 @@ def _enrollment(row: AnyRow) -> Enrollment:
         body_sha256=row["body_sha256"],
         opened_at=row["opened_at"],
         deadline_at=row["deadline_at"],
-        validated_at=row["validated_at"],
         decided_at=row["decided_at"],
         stage=Stage(row["stage"]) if row["stage"] else None,
         reasons=_REASONS.validate_json(row["reasons"]) if row["reasons"] else (),
@@ -142,7 +139,6 @@ def _columns(enrollments: Sequence[Enrollment]) -> Sequence[Sequence[object]]:
         [e.body_sha256 for e in enrollments],
         [e.opened_at for e in enrollments],
         [e.deadline_at for e in enrollments],
-        [e.validated_at for e in enrollments],
         [e.decided_at for e in enrollments],
         [e.stage.value if e.stage else None for e in enrollments],
         [_REASONS.dump_json(e.reasons).decode() if e.reasons else None for e in enrollments],

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.student import decisions
-from services.student.decisions import Decision, Request
-from services.student.model import State
+from services.student.decisions import Decision
+from services.student.model import Claim, State
+from services.student.rules import Request
 from shared.events import (
     EnrollmentCancelled,
     EnrollmentOpened,
@@ -15,7 +16,7 @@ from shared.events import (
     StudentPublished,
     StudentWithdrawn,
 )
-from shared.identifiers import SectionKey
+from shared.identifiers import SectionId, SectionKey
 from shared.message import Emitted
 from shared.reaction import Context, Reactions
 
@@ -24,15 +25,17 @@ def on_enrollment_opened(
     state: State, event: EnrollmentOpened, context: Context
 ) -> Sequence[Emitted]:
     """Claim credits and slots, or say every reason why not."""
-    found = {s: state.sections.get(SectionKey(event.term, s)) for s in event.sections}
+    student = state.students.get(event.student_id)
+    held = state.held_claims(event.student_id, event.term)
     request = Request(
         event=event,
-        student=state.students.get(event.student_id),
-        sections={s: section for s, section in found.items() if section is not None},
-        held=state.held_claims(event.student_id, event.term),
+        student=None if student is None or student.is_withdrawn else student.published,
+        sections=_sections(state, event, held),
+        held=held,
+        now=context.now,
     )
     known = state.claims.get(event.enrollment_id)
-    return _keep(state, decisions.claim(known, request, context.now), context)
+    return _keep(state, decisions.claim(known, request), context)
 
 
 def on_enrollment_ended(
@@ -81,6 +84,14 @@ def on_student_withdrawn(
     if known is not None:
         state.students.put(event.student_id, replace(known, is_withdrawn=True))
     return ()
+
+
+def _sections(
+    state: State, event: EnrollmentOpened, held: Sequence[Claim]
+) -> dict[SectionId, SectionPublished]:
+    wanted = {*event.sections, *(section_id for claim in held for section_id in claim.sections)}
+    found = {s: state.sections.get(SectionKey(event.term, s)) for s in wanted}
+    return {s: section.published for s, section in found.items() if section is not None}
 
 
 def _keep(state: State, decision: Decision, context: Context) -> list[Emitted]:

@@ -114,6 +114,7 @@ async def load(transaction: Transaction, events: Sequence[Event]) -> State:
         raise RivalRowError(enrollment_rows.MADE_MEANWHILE)
     claims |= held
     keys = {SectionKey(event.term, s) for event in opened for s in event.sections}
+    keys |= {SectionKey(c.term, s) for c in held.values() if c.term for s in c.sections}
     keys |= {event.key for event in only(events, SectionPublished)}
     keys |= {event.key for event in only(events, SectionWithdrawn)}
     sections = await _read_sections(transaction, keys)

@@ -13,12 +13,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("enrollment", "student", "capacity")
+ONE_OF_A_KIND = {"rules.py"}  # the registration rules, of which only student has any
 
 FUNCTION_LINES = 70
 PRODUCT_FILE_LINES = 400
 TEST_FILE_LINES = 600
 
-PURE_MODULES = {"decisions.py", "handlers.py", "model.py"}
+PURE_MODULES = {"decisions.py", "handlers.py", "model.py", "rules.py"}
 CLOCKS_AND_CHANCE = {
     "datetime.now",
     "datetime.today",
@@ -243,7 +244,7 @@ def run_at_import(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def uneven_folders(names: dict[str, set[str]]) -> Iterator[str]:
-    everywhere = set().union(*names.values())
+    everywhere = set().union(*names.values()) - ONE_OF_A_KIND
     for folder, present in names.items():
         for name in sorted(everywhere - present):
             yield f"services/{folder}/{name}:1: add it, or drop it from the other services"

@@ -38,9 +38,9 @@ def enrollment(state: EnrollmentState, **changes: object) -> Enrollment:
     return Enrollment(ID, state, StudentId("s"), Term("t"), (SectionId("a"),), **fields)  # type: ignore[arg-type]
 
 
-def claim(state: ClaimState, released_at: datetime | None = None, credit_sum: int = 3) -> Claim:
+def claim(state: ClaimState, released_at: datetime | None = None, limit: int = 18) -> Claim:
     sections = (SectionId("a"),)
-    return Claim(ID, StudentId("s"), state, Term("t"), sections, SOON, released_at, credit_sum)
+    return Claim(ID, StudentId("s"), state, Term("t"), sections, SOON, released_at, 0, limit)
 
 
 def reservation(state: ReservationState, released_at: datetime | None = None) -> Reservation:
@@ -70,7 +70,7 @@ def test_a_confirmed_enrollment_went_all_the_way() -> None:
 def test_a_refusal_by_student_carries_its_reasons_once() -> None:
     steps = tell_steps(
         enrollment(EnrollmentState.REJECTED, stage=Stage.ELIGIBILITY, reasons=CLOSED),
-        claim(ClaimState.REFUSED, credit_sum=0),
+        claim(ClaimState.REFUSED, limit=0),
         None,
     )
 
@@ -80,7 +80,7 @@ def test_a_refusal_by_student_carries_its_reasons_once() -> None:
 
 def test_a_refusal_by_capacity_is_told_although_its_mark_has_come() -> None:
     steps = tell_steps(
-        enrollment(EnrollmentState.REJECTED, stage=Stage.CAPACITY, reasons=FULL, validated_at=SOON),
+        enrollment(EnrollmentState.REJECTED, stage=Stage.CAPACITY, reasons=FULL),
         claim(ClaimState.RELEASED, LATER),
         reservation(ReservationState.RELEASED, LATER),
     )

@@ -18,7 +18,6 @@ CREATE TABLE enrollment (
     body_sha256 bytea,
     opened_at timestamptz,
     deadline_at timestamptz,
-    validated_at timestamptz,
     decided_at timestamptz,
     stage text,
     reasons text,

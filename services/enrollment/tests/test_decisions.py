@@ -31,11 +31,11 @@ from shared.events import (
     SeatUnavailable,
     Stage,
     StudentRejected,
-    StudentValidated,
 )
 from shared.identifiers import EnrollmentId, EventId, SectionId, StudentId, Term
 from shared.message import Arrival, Emitted, Message
 from shared.reaction import Folded, Rows, fold
+from shared.reasons import reason
 
 NOW = datetime(2026, 1, 12, 8, 0, tzinfo=UTC)
 POLICY = DeadlinePolicy(default_seconds=20, maximum_seconds=30)
@@ -70,12 +70,6 @@ def malformed(*, student: str = "S1", body: bytes = b"1" * 32, **valid: Any) -> 
 def cancel(student: str = "S1", reason: str | None = None) -> EnrollmentCancellationRequested:
     return EnrollmentCancellationRequested(
         enrollment_id=ID, student_id=StudentId(student), reason=reason
-    )
-
-
-def validated() -> StudentValidated:
-    return StudentValidated(
-        enrollment_id=ID, student_id=StudentId("S1"), term=TERM, sections=(A, B), credits=6
     )
 
 
@@ -168,7 +162,7 @@ def types(events: Sequence[Event]) -> list[type[Event]]:
 
 
 PENDING = (requested(),)
-CONFIRMED = (requested(), validated(), reserved())
+CONFIRMED = (requested(), reserved())
 REJECTED = (requested(), ineligible())
 REFUSED = (malformed(body=b"0" * 32),)
 CANCELLED = (requested(), cancel())
@@ -234,8 +228,8 @@ def test_a_malformed_request_is_refused_with_what_was_valid_of_it(valid: dict[st
         sections=valid.get("sections"),
         stage=Stage.REQUEST,
         reasons=(
-            Reason(code=ReasonCode.BAD_REQUEST, detail="sections: Field required"),
-            Reason(code=ReasonCode.BAD_REQUEST, detail="term: Field required"),
+            reason(ReasonCode.BAD_REQUEST, problem="sections: Field required"),
+            reason(ReasonCode.BAD_REQUEST, problem="term: Field required"),
         ),
     )
     assert enrollment_of(state).state is EnrollmentState.REJECTED
@@ -415,11 +409,8 @@ def test_a_malformed_request_that_was_cancelled_early_is_refused() -> None:
 # The answers of student and capacity.
 
 
-@pytest.mark.parametrize("seen", [(), (validated(),)], ids=["unseen", "seen"])
-def test_reserved_seats_confirm_whether_or_not_the_validation_was_seen(
-    seen: Sequence[Event],
-) -> None:
-    state = after(requested(), *seen)
+def test_reserved_seats_confirm() -> None:
+    state = after(requested())
 
     events = said(state, reserved())
 
@@ -429,16 +420,6 @@ def test_reserved_seats_confirm_whether_or_not_the_validation_was_seen(
         )
     ]
     assert enrollment_of(state).state is EnrollmentState.CONFIRMED
-
-
-def test_a_validation_that_comes_after_the_seats_changes_nothing() -> None:
-    state = after(requested(), reserved())
-    before = enrollment_of(state)
-
-    events = said(state, validated())
-
-    assert events == []
-    assert enrollment_of(state) is before
 
 
 def test_an_ineligible_student_is_rejected_with_every_reason() -> None:
@@ -452,7 +433,7 @@ def test_an_ineligible_student_is_rejected_with_every_reason() -> None:
 
 
 def test_missing_seats_reject_with_every_reason() -> None:
-    state = after(requested(), validated())
+    state = after(requested())
 
     events = said(state, unavailable())
 
@@ -460,7 +441,7 @@ def test_missing_seats_reject_with_every_reason() -> None:
 
 
 @pytest.mark.parametrize("life", [CONFIRMED, REJECTED, REFUSED, CANCELLED, (cancel(),)])
-@pytest.mark.parametrize("late", [validated(), ineligible(), reserved(), unavailable()])
+@pytest.mark.parametrize("late", [ineligible(), reserved(), unavailable()])
 def test_an_answer_that_comes_too_late_changes_nothing(life: Sequence[Event], late: Event) -> None:
     state = after(*life)
     before = enrollment_of(state)
@@ -471,7 +452,7 @@ def test_an_answer_that_comes_too_late_changes_nothing(life: Sequence[Event], la
     assert enrollment_of(state) is before
 
 
-@pytest.mark.parametrize("answer", [validated(), ineligible(), reserved(), unavailable()])
+@pytest.mark.parametrize("answer", [ineligible(), reserved(), unavailable()])
 def test_an_answer_about_an_unknown_enrollment_is_nothing(answer: Event) -> None:
     state = fresh()
 
@@ -493,16 +474,13 @@ def test_what_is_pending_is_rejected_at_its_deadline(seconds: float, is_over: bo
     assert types(events) == ([EnrollmentRejected] if is_over else [])
 
 
-@pytest.mark.parametrize(
-    ("life", "awaited"), [(PENDING, "eligibility"), ((*PENDING, validated()), "seats")]
-)
-def test_the_deadlines_reason_says_what_was_awaited(life: Sequence[Event], awaited: str) -> None:
-    state = after(*life)
+def test_the_deadlines_reason_says_what_was_awaited() -> None:
+    state = after(requested())
 
     events = overdue(state, 20)
 
-    detail = f"The answer about {awaited} did not come in time; please ask again."
-    assert events == [rejected(Stage.DEADLINE, Reason(code=ReasonCode.DEADLINE, detail=detail))]
+    assert events == [rejected(Stage.DEADLINE, reason(ReasonCode.DEADLINE))]
+    assert "eligibility and seats" in enrollment_of(state).reasons[0].detail
 
 
 @pytest.mark.parametrize("life", [CONFIRMED, REJECTED, REFUSED, CANCELLED, (cancel(),)])
@@ -515,7 +493,7 @@ def test_a_deadline_ends_only_what_is_pending(life: Sequence[Event]) -> None:
 
 
 def test_seats_that_come_after_the_deadline_change_nothing() -> None:
-    state = after(requested(), validated())
+    state = after(requested())
     overdue(state, 20)
     before = enrollment_of(state)
 
@@ -526,7 +504,7 @@ def test_seats_that_come_after_the_deadline_change_nothing() -> None:
 
 
 def test_seats_that_come_after_the_deadline_but_before_it_is_noticed_confirm() -> None:
-    state = after(requested(), validated())
+    state = after(requested())
 
     events = said(state, reserved(), now=NOW + timedelta(seconds=21))
 

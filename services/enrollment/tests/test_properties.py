@@ -23,7 +23,6 @@ from services.enrollment.tests.test_decisions import (
     requested,
     reserved,
     unavailable,
-    validated,
 )
 from shared.events import (
     EnrollmentCancellationRequested,
@@ -76,8 +75,6 @@ REQUESTS: list[EnrollmentRequested | MalformedRequest] = [
 ]
 CANCELS = [cancel(), cancel("S2")]
 ANSWERS: list[Event] = [
-    validated(),
-    validated(),
     reserved(),
     reserved(),
     ineligible(),

@@ -65,7 +65,6 @@ def full(state: EnrollmentState) -> Enrollment:
         pending(),
         state=state,
         body_sha256=bytes(range(32)),
-        validated_at=NOW,
         decided_at=NOW,
         stage=Stage.CAPACITY,
         reasons=(

@@ -77,7 +77,8 @@ def rejected(of: EnrollmentEvent) -> EnrollmentRejected:
 
 
 def section(name: str) -> SectionPublished:
-    return SECTION.model_copy(update={"section_id": SectionId(name), "meetings": ()})
+    plain = {"meetings": (), "part": None, "prerequisites": ()}
+    return SECTION.model_copy(update={"section_id": SectionId(name), **plain})
 
 
 def student(name: str, max_credits: int = 6) -> StudentPublished:
