@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import combinations
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.student.model import Claim, ClaimState, State, Student
-from services.student.tests.test_decisions import (
+from services.student.tests.making import (
     MONDAY,
+    NOW,
     TERM,
     TUESDAY,
     apply,
@@ -36,11 +39,12 @@ from shared.events import (
     StudentValidated,
     StudentWithdrawn,
 )
-from shared.identifiers import EnrollmentId, StudentId
+from shared.identifiers import EnrollmentId, SectionId, SectionKey, StudentId
 
 DETERMINISTIC = settings(max_examples=200, derandomize=True, deadline=None)
 STUDENTS = ("S1", "S2")
 SECTIONS = ("A", "B", "C", "D")
+COURSES = {"A": "AB", "B": "AB", "C": "CD", "D": "CD"}
 WHO = {1: "S1", 2: "S1", 3: "S1", 4: "S2", 5: "S2", 6: "S1", 7: "S2", 8: "S1"}
 ASKED = {
     1: ("A",),
@@ -65,11 +69,26 @@ def some_section(chance: Random, section_id: str) -> SectionPublished:
         for _ in range(chance.choice([0, 1, 1, 2]))
     ]
     worth, version = chance.choice([0, 2, 3, 4]), chance.randrange(4)
-    return section(section_id, *meetings, worth=worth, version=version)
+    more: dict[str, Any] = {
+        "course_id": COURSES[section_id],
+        "part": chance.choice([None, None, "lecture"]),
+        "prerequisites": chance.choice([(), (), (), [["P1", "P2"]]]),
+        "corequisites": chance.choice([(), (), (), ["CD"], ["P1"]]),
+    }
+    return section(section_id, *meetings, worth=worth, version=version, **more)
 
 
 def some_student(chance: Random, student_id: str) -> StudentPublished:
-    return student(student_id, max_credits=chance.randrange(2, 14), version=chance.randrange(4))
+    opens_at = NOW + timedelta(seconds=chance.choice([-1, -1, -1, 1]))
+    window = {"term": TERM, "opens_at": opens_at, "closes_at": NOW + timedelta(seconds=9)}
+    return student(
+        student_id,
+        max_credits=chance.randrange(2, 14),
+        version=chance.randrange(4),
+        holds=chance.choice([(), (), (), [{"code": "fees"}]]),
+        windows=chance.choice([(), (), [window]]),
+        completed_courses=chance.choice([(), ["P1"], ["P2"]]),
+    )
 
 
 def some_event(chance: Random) -> Event:
@@ -121,6 +140,12 @@ def held_by(state: State, student_id: str) -> list[Claim]:
     ]
 
 
+def section_of(state: State, section_id: SectionId) -> SectionPublished:
+    known = state.sections.get(SectionKey(TERM, section_id))
+    assert known is not None
+    return known.published
+
+
 def limit_of(known: Student | None) -> int:
     assert known is not None
     assert not known.is_withdrawn
@@ -166,6 +191,33 @@ def test_a_student_holds_a_section_at_most_once(history: Sequence[Event]) -> Non
         for student_id in STUDENTS:
             held = [s for claim in held_by(state, student_id) for s in claim.sections]
             assert len(held) == len(set(held))
+
+
+@given(histories)
+@DETERMINISTIC
+def test_whoever_is_validated_met_every_rule_by_the_catalogs_of_that_moment(
+    history: Sequence[Event],
+) -> None:
+    state = fresh()
+
+    for event in history:
+        for answer in said(state, event):
+            if isinstance(answer, StudentValidated):
+                known = state.students.get(answer.student_id)
+                assert known is not None
+                who = known.published
+                held = [s for claim in held_by(state, who.student_id) for s in claim.sections]
+                has = [section_of(state, section_id) for section_id in held]
+                asked = [section_of(state, section_id) for section_id in answer.sections]
+                assert not who.holds
+                assert all(w.opens_at <= NOW < w.closes_at for w in who.windows)
+                done = set(who.completed_courses)
+                taken = done | {one.course_id for one in has}
+                assert all(done & set(courses) for one in asked for courses in one.prerequisites)
+                assert all(course in taken for one in asked for course in one.corequisites)
+                new = [(one.course_id, one.part) for one in asked if one.part is not None]
+                parts = Counter((one.course_id, one.part) for one in has)
+                assert all(parts[part] == 1 for part in new)
 
 
 @given(histories)
@@ -269,7 +321,12 @@ def test_the_histories_reach_every_kind_of_answer() -> None:
         "StudentClaimReleased",
         "unknown_student",
         "unknown_section",
+        "student_hold",
+        "outside_window",
         "already_enrolled",
+        "same_course_part",
+        "prerequisite",
+        "corequisite",
         "time_conflict",
         "credit_limit",
     }

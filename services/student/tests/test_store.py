@@ -302,6 +302,22 @@ async def test_overlapping_batches_in_opposite_orders_do_not_deadlock(
     assert rows == [(200,)]
 
 
+async def test_a_batch_knows_the_courses_of_what_the_student_holds(
+    student_database: Database,
+) -> None:
+    theory = section("theory").model_copy(update={"course_id": CourseId("theory")})
+    lab = section("lab").model_copy(update={"corequisites": (CourseId("theory"),)})
+    await take(student_database, student("S1"), theory, lab)
+    await take(student_database, opened("theory"))
+
+    request = opened("lab")
+    await take(student_database, request)
+
+    claim = await find(student_database, request)
+    assert claim is not None
+    assert claim.state is ClaimState.CLAIMED
+
+
 async def test_two_requests_of_a_student_at_once_do_not_both_pass_her_limit(
     student_database: Database,
 ) -> None:
