@@ -27,12 +27,16 @@ class Topic:
 
 @dataclass(frozen=True)
 class Reaction:
-    """What one service does on one event; `says` lists what it may emit."""
+    """What one service does on one event; `says` lists what it may emit.
+
+    One that `can_wait` is for nobody to wait for: it may come with the next that cannot.
+    """
 
     on: type[Event] | str
     service: Service
     decides: str
     says: tuple[type[Event], ...] = ()
+    can_wait: bool = False
 
 
 REQUESTS = Topic(
@@ -105,24 +109,28 @@ REACTIONS = (
         Service.STUDENT,
         "mark released; held a claim? give it back",
         (e.StudentClaimReleased,),
+        can_wait=True,
     ),
     Reaction(
         e.EnrollmentCancelled,
         Service.STUDENT,
         "mark released; held a claim? give it back",
         (e.StudentClaimReleased,),
+        can_wait=True,
     ),
     Reaction(
         e.EnrollmentRejected,
         Service.CAPACITY,
         "mark released; held seats? give them back",
         (e.SeatReleased,),
+        can_wait=True,
     ),
     Reaction(
         e.EnrollmentCancelled,
         Service.CAPACITY,
         "mark released; held seats? give them back",
         (e.SeatReleased,),
+        can_wait=True,
     ),
     Reaction(e.SectionPublished, Service.CAPACITY, "newer version? keep it"),
     Reaction(e.SectionPublished, Service.STUDENT, "newer version? keep it"),
@@ -136,3 +144,10 @@ def subscriptions(service: Service) -> tuple[Topic, ...]:
     """List the topics that a service reads: those that carry an event it reacts to."""
     read = {TOPIC_OF[r.on] for r in REACTIONS if r.service is service and isinstance(r.on, type)}
     return tuple(topic for topic in TOPICS if topic in read)
+
+
+def patient_events(service: Service) -> frozenset[type[Event]]:
+    """Name the events whose reaction in a service can wait for the next that cannot."""
+    return frozenset(
+        r.on for r in REACTIONS if r.service is service and r.can_wait and isinstance(r.on, type)
+    )

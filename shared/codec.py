@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.choreography import REQUESTS, SECTION_CATALOG, TOPICS
+from shared.desk import Interest
 from shared.events import (
     EnrollmentCancellationRequested,
     EnrollmentRequested,
@@ -95,15 +96,25 @@ def decode(message: Message, wanted: Collection[type[Event]]) -> Arrival | Unrea
         return Unreadable(message, error.reason, error.detail)
 
 
-def is_ignored(topic: str, headers: Mapping[str, bytes], wanted: Collection[type[Event]]) -> bool:
-    """Tell by the headers alone that an event is known, of any version, and not wanted."""
+def interest_in(
+    topic: str,
+    headers: Mapping[str, bytes],
+    *,
+    wanted: Collection[type[Event]],
+    patient: Collection[type[Event]],
+) -> Interest:
+    """Tell by the headers alone how much a service wants an event; what they hide, it wants now."""
     event_type = _TYPES[topic].get(_text(headers, "ce_type") or "")
-    return event_type is not None and event_type not in wanted
+    if event_type is None:
+        return Interest.NOW
+    if event_type not in wanted:
+        return Interest.NONE
+    return Interest.LATER if event_type in patient else Interest.NOW
 
 
 def _decode(message: Message, wanted: Collection[type[Event]]) -> Arrival | None:
     headers = dict(message.headers)
-    if is_ignored(message.topic, headers, wanted):
+    if interest_in(message.topic, headers, wanted=wanted, patient=()) is Interest.NONE:
         return None
     if message.value is None:
         return Arrival(message, _NO_EVENT_ID, _tombstone(message), _text(headers, "traceparent"))

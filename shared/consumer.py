@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import Message as ClientMessage
 
 from shared.codec import raw_headers
-from shared.desk import Desk, Ignores, ReadBatch, Run
+from shared.desk import Desk, Interest, InterestIn, ReadBatch, Run
 from shared.errors import MemberFencedError, StaleBatchError
 from shared.identifiers import PartitionKey
 from shared.message import Headers, Message, Move
@@ -25,35 +25,7 @@ REJOIN_SECONDS: Final = 60.0
 CARRY_SECONDS: Final = 1.0
 SECONDS_PER_MESSAGE: Final = 0.0015
 BURST_SECONDS: Final = 0.003  # a batch of the service before comes in parts, one a partition
-# Read ahead little: what is read ahead of one partition delays what comes in another.
-READ_AHEAD_MESSAGES: Final = 1_000
-FETCH_BYTES: Final = 128 * 1024
-FETCH_BACKOFF_MS: Final = 5  # by default a full queue is not looked at again for a second
-
-
-def consumer_settings(
-    bootstrap_servers: str, group: str, instance: str, session_timeout_seconds: float
-) -> dict[str, Any]:
-    """Give the settings of a static, cooperative member whose offsets are kept elsewhere."""
-    return {
-        "bootstrap.servers": bootstrap_servers,
-        "group.id": group,
-        "group.instance.id": f"{group}-{instance}",
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": int(session_timeout_seconds * 1000),
-        "heartbeat.interval.ms": 1000,
-        "enable.auto.commit": True,
-        "auto.commit.interval.ms": 400,
-        "enable.auto.offset.store": False,
-        "auto.offset.reset": "error",
-        "enable.partition.eof": True,
-        "queued.min.messages": READ_AHEAD_MESSAGES,
-        "fetch.message.max.bytes": FETCH_BYTES,
-        "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
-        "fetch.wait.max.ms": 100,
-        "reconnect.backoff.max.ms": 1000,
-        "log_level": 2,
-    }
+COMPANY_SECONDS: Final = 0.03  # what can wait does so for the next that cannot, no longer
 
 
 class BatchConsumer(threading.Thread):
@@ -68,7 +40,7 @@ class BatchConsumer(threading.Thread):
         topics: Sequence[str],
         desk: Desk,
         *,
-        ignores: Ignores,
+        interest_in: InterestIn,
         batch_size_max: int,
         interval_seconds_max: float,
     ) -> None:
@@ -76,7 +48,7 @@ class BatchConsumer(threading.Thread):
         self._settings = settings
         self._topics = list(topics)
         self._desk = desk
-        self._ignores = ignores
+        self._interest_in = interest_in
         self._batch_size_max = batch_size_max
         self._interval_seconds_max = interval_seconds_max
         self._stopping = threading.Event()
@@ -180,7 +152,8 @@ class BatchConsumer(threading.Thread):
         if first is not None:
             self._ahead.append(first)
             self._read_ahead(0.0)
-            if any(map(self._is_wanted, self._ahead)):
+            interests = {self._interest(one) for one in self._ahead}
+            if Interest.NOW in interests or (Interest.LATER in interests and self._is_joined()):
                 self._read_ahead(self._gather_seconds())
         taken, self._ahead = self._ahead, []
         batch = self._batch(taken)
@@ -194,9 +167,22 @@ class BatchConsumer(threading.Thread):
         more = self._consumer.consume(room, wait_seconds) if room > 0 else []
         self._ahead += more  # only now: a revocation meanwhile has put another list there
 
-    def _is_wanted(self, one: ClientMessage) -> bool:
-        headers = dict(raw_headers(one.headers()))
-        return one.error() is None and not self._ignores(one.topic() or "", headers)
+    def _is_joined(self) -> bool:
+        """Let what can wait do so; tell whether something that cannot has come meanwhile."""
+        until_seconds = time.monotonic() + COMPANY_SECONDS
+        while len(self._ahead) < self._batch_size_max:
+            one = self._consumer.poll(max(0.0, until_seconds - time.monotonic()))
+            if one is None:
+                return False
+            self._ahead.append(one)
+            if self._interest(one) is Interest.NOW:
+                return True
+        return False
+
+    def _interest(self, one: ClientMessage) -> Interest:
+        if one.error() is not None:
+            return Interest.NONE
+        return self._interest_in(one.topic() or "", dict(raw_headers(one.headers())))
 
     def _gather_seconds(self) -> float:
         """Wait for the rest of a burst, and keep the beginnings of batches apart.
@@ -223,7 +209,7 @@ class BatchConsumer(threading.Thread):
             if position is None or offset < position:
                 continue  # of a partition that was revoked or placed anew meanwhile
             headers = raw_headers(one.headers())
-            if not self._ignores(key.topic, dict(headers)):
+            if self._interest_in(key.topic, dict(headers)) is not Interest.NONE:
                 messages.append(_message(one, key, offset, headers))
             expected = moves[key].expected if key in moves else position
             moves[key] = Move(expected, offset + 1)

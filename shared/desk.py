@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from shared.identifiers import PartitionKey
@@ -17,8 +18,15 @@ class ReadBatch:
     moves: dict[PartitionKey, Move]
 
 
-# Of a topic and headers: an event that nobody here reacts to.
-Ignores = Callable[[str, Mapping[str, bytes]], bool]
+class Interest(Enum):
+    """How much a service wants what it reads."""
+
+    NONE = auto()  # it does not react to it
+    LATER = auto()  # it does, and nobody waits for that
+    NOW = auto()
+
+
+InterestIn = Callable[[str, Mapping[str, bytes]], Interest]  # in an event, by topic and headers
 
 
 class Run(Protocol):

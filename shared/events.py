@@ -28,8 +28,10 @@ StudentIdField = Annotated[StudentId, _Identifier]
 SectionIdField = Annotated[SectionId, _Identifier]
 CourseIdField = Annotated[CourseId, _Identifier]
 TermField = Annotated[Term, _Identifier]
-Count = Annotated[int, Field(ge=0, le=INTEGER_MAX, strict=True)]
-Version = Annotated[int, Field(ge=0, le=VERSION_MAX, strict=True)]
+_WRITTEN_AS_INTEGER = "written without a decimal point"  # JSON Schema calls 3.0 an integer, too
+Count = Annotated[int, Field(ge=0, le=INTEGER_MAX, strict=True, description=_WRITTEN_AS_INTEGER)]
+Version = Annotated[int, Field(ge=0, le=VERSION_MAX, strict=True, description=_WRITTEN_AS_INTEGER)]
+Minute = Annotated[int, Field(ge=0, le=1440, strict=True, description=_WRITTEN_AS_INTEGER)]
 
 
 def _distinct(sections: tuple[SectionId, ...]) -> tuple[SectionId, ...]:
@@ -40,7 +42,7 @@ def _distinct(sections: tuple[SectionId, ...]) -> tuple[SectionId, ...]:
 
 Sections = Annotated[
     tuple[SectionIdField, ...],
-    Field(min_length=1, max_length=SECTIONS_MAX),
+    Field(min_length=1, max_length=SECTIONS_MAX, json_schema_extra={"uniqueItems": True}),
     AfterValidator(_distinct),
 ]
 
@@ -125,8 +127,8 @@ class Meeting(Contract):
 
     days: Annotated[str, StringConstraints(pattern=r"^[01]{7}$")]
     weeks: Annotated[str, StringConstraints(pattern=r"^[01]{1,60}$")]
-    start_minute: Annotated[int, Field(ge=0, le=1440, strict=True)]
-    end_minute: Annotated[int, Field(ge=0, le=1440, strict=True)]
+    start_minute: Minute
+    end_minute: Annotated[Minute, Field(description="greater than start_minute")]
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -169,7 +171,11 @@ class EnrollmentRequested(EnrollmentEvent):
 class EnrollmentCancellationRequested(EnrollmentEvent):
     """A student gives an enrollment up, pending or confirmed."""
 
-    reason: Annotated[str | None, BeforeValidator(_text_or_nothing)] = None
+    reason: Annotated[
+        str | None,
+        BeforeValidator(_text_or_nothing),
+        Field(description=f"of it {CANCEL_REASON_LENGTH_MAX} characters are kept"),
+    ] = None
 
 
 class SectionsEvent(EnrollmentEvent):

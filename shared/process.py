@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from shared import catalogs, inbox, offsets
 from shared.admin import AdminServer
 from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen
-from shared.choreography import Service, subscriptions
+from shared.choreography import Service, patient_events, subscriptions
 from shared.clock import Clock, system_clock
-from shared.codec import describe, is_ignored
-from shared.consumer import BatchConsumer, consumer_settings
+from shared.codec import describe, interest_in
+from shared.consumer import BatchConsumer
+from shared.consumer_settings import consumer_settings
 from shared.database import Database, migrate
 from shared.gates import Gates
 from shared.identifiers import NewEventId, PartitionKey, new_event_id
@@ -175,7 +176,11 @@ class Process(Generic[State]):
             ),
             [topic.name for topic in self._topics],
             desk,
-            ignores=partial(is_ignored, wanted=self._parts.reactions.keys()),
+            interest_in=partial(
+                interest_in,
+                wanted=self._parts.reactions.keys(),
+                patient=patient_events(self._parts.service),
+            ),
             batch_size_max=settings.batch_size_max,
             interval_seconds_max=settings.batch_interval_seconds_max,
         )

@@ -96,7 +96,7 @@ class BatchRun:
 
 
 class EventLoopDesk:
-    """What the consumer's thread needs of the event loop (shared.consumer.Desk)."""
+    """What the consumer's thread needs of the event loop (shared.desk.Desk)."""
 
     def __init__(
         self,

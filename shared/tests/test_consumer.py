@@ -2,21 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from shared import offsets
-from shared.consumer import CARRY_SECONDS, BatchConsumer, consumer_settings
+from shared.consumer_settings import consumer_settings
 from shared.database import Database
-from shared.desk import ReadBatch
 from shared.identifiers import PartitionKey
-from shared.message import Move
-from shared.streams import BatchRun
 from shared.tests.machinery import (
     Servers,
     eventually,
@@ -26,131 +20,23 @@ from shared.tests.machinery import (
     rows_of,
     unique,
 )
-
-TAKEN = "CREATE TABLE taken (topic text, partition int, number bigint, value text)"
-SESSION_SECONDS = 6.0
-IGNORED = (("nobody", b"reacts"),)
-
-
-class DatabaseDesk:
-    """Commits what each batch brought, and its offsets; a batch waits while the desk is held."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._loop = asyncio.get_running_loop()
-        self.may_commit = asyncio.Event()
-        self.may_commit.set()
-        self.started: list[ReadBatch] = []
-        self.ended_badly: list[BaseException] = []
-        self.error: Exception | None = None
-        self.closed: frozenset[str] = frozenset()
-        self.reads_that_fail = 0
-
-    def start(self, batch: ReadBatch) -> BatchRun:
-        run = BatchRun(batch, self._loop)
-        asyncio.run_coroutine_threadsafe(run.work(self._handle), self._loop)
-        return run
-
-    async def _handle(self, batch: ReadBatch) -> None:
-        self.started.append(batch)
-        try:
-            async with self._database.transaction() as transaction:
-                await self.may_commit.wait()
-                self._raise_error()
-                await offsets.advance(transaction, batch.moves)
-                records = [
-                    (m.topic, m.partition, m.offset, (m.value or b"").decode())
-                    for m in batch.messages
-                ]
-                await transaction.copy("taken", ("topic", "partition", "number", "value"), records)
-        except BaseException as error:
-            self.ended_badly.append(error)
-            raise
-
-    def _raise_error(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-    def read_offsets(self) -> dict[PartitionKey, int]:
-        if self.reads_that_fail:
-            self.reads_that_fail -= 1
-            raise ConnectionRefusedError
-        return asyncio.run_coroutine_threadsafe(self._read(), self._loop).result(10)
-
-    async def _read(self) -> dict[PartitionKey, int]:
-        async with self._database.transaction() as transaction:
-            return await offsets.read(transaction)
-
-    def closed_topics(self) -> frozenset[str]:
-        return self.closed
+from shared.tests.reading import (
+    IGNORED,
+    SESSION_SECONDS,
+    TAKEN,
+    DatabaseDesk,
+    member,
+    numbers,
+    put_offset,
+    taken,
+    until_taken,
+)
 
 
 @pytest.fixture
 async def database(enrollment_database: Database) -> Database:
     await rows_of(enrollment_database, TAKEN)
     return enrollment_database
-
-
-@asynccontextmanager
-async def member(
-    servers: Servers,
-    group: str,
-    topics: Sequence[str],
-    desk: DatabaseDesk,
-    instance: str = "1",
-    interval_seconds_max: float = 0.025,
-    **settings: Any,
-) -> AsyncIterator[BatchConsumer]:
-    """Run a member of a group as long as the block; static, so that it does not leave it."""
-    made = consumer_settings(servers.kafka_url, group, instance, SESSION_SECONDS)
-    consumer = BatchConsumer(
-        made | settings,
-        topics,
-        desk,
-        ignores=lambda _topic, headers: headers == dict(IGNORED),
-        batch_size_max=100,
-        interval_seconds_max=interval_seconds_max,
-    )
-    consumer.start()
-    try:
-        yield consumer
-    finally:
-        desk.may_commit.set()
-        consumer.stop()
-        await asyncio.to_thread(consumer.join, 15)
-        assert not consumer.is_alive()
-
-
-async def taken(database: Database, topic: str) -> list[str]:
-    rows = await rows_of(
-        database, "SELECT value FROM taken WHERE topic = $1 ORDER BY partition, number", topic
-    )
-    return [str(row[0]) for row in rows]
-
-
-async def until_taken(database: Database, topic: str, values: Sequence[str]) -> None:
-    """Wait until exactly these were taken."""
-
-    async def are_there() -> bool:
-        return len(await taken(database, topic)) >= len(values)
-
-    await eventually(are_there, what=f"{len(values)} values taken")
-    assert await taken(database, topic) == list(values)
-
-
-async def put_offset(database: Database, topic: str, offset: int, partition: int = 0) -> None:
-    await rows_of(
-        database,
-        "INSERT INTO consumer_offset VALUES ($1, $2, $3)"
-        " ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
-        topic,
-        partition,
-        offset,
-    )
-
-
-def numbers(first: int, after: int, prefix: str = "") -> list[str]:
-    return [f"{prefix}{number:03}" for number in range(first, after)]
 
 
 @pytest.mark.parametrize("stored", [2, 9])
@@ -240,77 +126,6 @@ async def test_a_batch_of_a_partition_that_stays_goes_on_while_others_are_revoke
             await until_taken(database, kept, numbers(0, 5))
 
     assert first.ended_badly == []
-
-
-async def test_events_that_nobody_reacts_to_wait_for_a_batch_that_moves_over_them_too(
-    servers: Servers, database: Database
-) -> None:
-    topic, group = new_topic(servers.kafka_url), unique("group")
-    desk = DatabaseDesk(database)
-
-    async with member(servers, group, [topic], desk):
-        produce(servers.kafka_url, topic, ["1"])
-        await until_taken(database, topic, ["1"])
-        produce(servers.kafka_url, topic, ["2", "3"], headers=IGNORED)
-        await asyncio.sleep(CARRY_SECONDS / 2)
-        produce(servers.kafka_url, topic, ["4"])
-        await until_taken(database, topic, ["1", "4"])
-        assert [list(batch.moves.values()) for batch in desk.started] == [
-            [Move(0, 1)],
-            [Move(1, 4)],
-        ]
-
-        produce(servers.kafka_url, topic, ["5"], headers=IGNORED)
-
-        async def is_at_the_end() -> bool:
-            return await offset_of(database, topic) == 5
-
-        await eventually(is_at_the_end, what="the offset moves without a batch")
-
-
-@pytest.mark.parametrize(("burst_seconds", "interval_seconds"), [(2.0, 0.0), (0.0, 2.0)])
-async def test_what_comes_a_moment_after_a_first_event_joins_its_batch(
-    servers: Servers,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    burst_seconds: float,
-    interval_seconds: float,
-) -> None:
-    monkeypatch.setattr("shared.consumer.BURST_SECONDS", burst_seconds)
-    monkeypatch.setattr("shared.consumer.SECONDS_PER_MESSAGE", 2.0)
-    topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
-
-    async with member(
-        servers, unique("group"), [topic], desk, interval_seconds_max=interval_seconds
-    ):
-        produce(servers.kafka_url, topic, ["1"])
-        await until_taken(database, topic, ["1"])  # the first batch waits for nothing
-        produce(servers.kafka_url, topic, ["2"])
-        await asyncio.sleep(0.5)
-        produce(servers.kafka_url, topic, ["3"])
-        await until_taken(database, topic, ["1", "2", "3"])
-
-    assert [len(batch.messages) for batch in desk.started] == [1, 2]
-
-
-async def test_an_event_that_nobody_reacts_to_does_not_start_the_wait_for_more(
-    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shared.consumer.BURST_SECONDS", 2.0)
-    monkeypatch.setattr("shared.consumer.SECONDS_PER_MESSAGE", 2.0)
-    topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
-
-    async with member(servers, unique("group"), [topic], desk):
-        produce(servers.kafka_url, topic, ["1"])
-        await until_taken(database, topic, ["1"])
-        produce(servers.kafka_url, topic, ["2"], headers=IGNORED)
-        await asyncio.sleep(1.5)
-        produce(servers.kafka_url, topic, ["3"])
-        await asyncio.sleep(1.0)  # a wait that the ignored one had started would be over
-        produce(servers.kafka_url, topic, ["4"])
-        await until_taken(database, topic, ["1", "3", "4"])
-
-    assert [len(b.messages) for b in desk.started if b.messages] == [1, 2]
 
 
 async def test_a_revoked_partition_takes_the_moves_that_wait_with_it(

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from shared.consumer import BatchConsumer
+from shared.desk import Interest
 from shared.identifiers import PartitionKey
 from shared.message import Move
 
@@ -119,7 +120,7 @@ def read(client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         {},
         ["t"],
         desk,
-        ignores=lambda _topic, _headers: False,
+        interest_in=lambda _topic, _headers: Interest.NOW,
         batch_size_max=100,
         interval_seconds_max=0.0,
     )

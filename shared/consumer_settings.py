@@ -1,0 +1,33 @@
+"""The settings of Kafka's client for a member whose offsets the database keeps."""
+
+from typing import Any, Final
+
+# Read ahead little: what is read ahead of one partition delays what comes in another.
+READ_AHEAD_MESSAGES: Final = 1_000
+FETCH_BYTES: Final = 128 * 1024
+FETCH_BACKOFF_MS: Final = 5  # by default a full queue is not looked at again for a second
+
+
+def consumer_settings(
+    bootstrap_servers: str, group: str, instance: str, session_timeout_seconds: float
+) -> dict[str, Any]:
+    """Give the settings of a static, cooperative member whose offsets are kept elsewhere."""
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": group,
+        "group.instance.id": f"{group}-{instance}",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": int(session_timeout_seconds * 1000),
+        "heartbeat.interval.ms": 1000,
+        "enable.auto.commit": True,
+        "auto.commit.interval.ms": 400,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+        "queued.min.messages": READ_AHEAD_MESSAGES,
+        "fetch.message.max.bytes": FETCH_BYTES,
+        "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
+        "fetch.wait.max.ms": 100,
+        "reconnect.backoff.max.ms": 1000,
+        "log_level": 2,
+    }
