@@ -6,25 +6,23 @@ from uuid import UUID
 
 import pytest
 from confluent_kafka import Producer
-from pydantic import TypeAdapter
 
 from loadtests.day.importing import publish_and_wait
 from loadtests.day.kafka import producer_settings
 from services.student.tests import faults
 from services.student.tests.making import section, student
 from services.tests.saga.client import Row, Saga, new_name
+from services.tests.saga.refusals import reasons_of
 from services.tests.saga.waiting import eventually
 from shared.choreography import STUDENT_CATALOG
-from shared.events import Reason, ReasonCode
+from shared.events import ReasonCode
 from shared.identifiers import Term
 
-REASONS = TypeAdapter(list[Reason])
 LOCK_STUDENT = "SELECT FROM student WHERE student_id = $1 FOR UPDATE"
 WITHDRAWN = "SELECT student_id FROM student WHERE student_id = ANY($1) AND is_withdrawn"
 
 Codes = tuple[ReasonCode, ...]
 Outcomes = dict[Codes, Row]
-Found = list[tuple[ReasonCode, str | None]]
 
 
 def combinations() -> list[Codes]:
@@ -35,13 +33,6 @@ def combinations() -> list[Codes]:
 
 def student_of(term: str, codes: Codes) -> str:
     return f"{term}.{'.'.join(codes) or 'fine'}"[:64]
-
-
-def reasons_of(outcome: Row) -> Found:
-    """Give the reasons that a student reads, each of which has its sentence in both languages."""
-    reasons = REASONS.validate_json(outcome["reasons"] or "[]")
-    assert all(reason.detail and reason.detail_es for reason in reasons)
-    return [(reason.code, reason.section_id) for reason in reasons]
 
 
 def withdraw(saga: Saga, students: Sequence[str]) -> None:
