@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from hashlib import sha256
+from operator import methodcaller
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -31,6 +32,8 @@ PROBLEMS_MAX: Final = 20
 JSON_CONTENT_TYPE: Final = b"application/json"
 
 T = TypeVar("T")
+
+_CLIENT_HEADERS: Final = methodcaller("headers")
 
 _TYPES: Final[Mapping[str, Mapping[str, type[Event]]]] = {
     topic.name: {event.__name__: event for event in topic.events} for topic in TOPICS
@@ -263,6 +266,19 @@ def _tombstone(message: Message) -> Event:
         return StudentWithdrawn.model_validate({"student_id": key})
     except ValidationError as error:
         raise _UnreadableError(Unreadability.BAD_CONTENT, "; ".join(describe(error))) from None
+
+
+def headers_of(record: Any) -> Headers:
+    """Read the headers of a client's record: none where the name of one is no UTF-8.
+
+    On such a name the client gives names that must not be touched, and an error beside them. A
+    plain call may see that error only later, or never; a call from C sees it at once.
+    """
+    try:
+        return raw_headers(_CLIENT_HEADERS(record))
+    except SystemError:
+        record.set_headers([])
+        return ()
 
 
 def raw_headers(headers: Any) -> Headers:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as ClientMessage
 
-from shared.codec import raw_headers
+from shared.codec import headers_of
 from shared.desk import Desk, Interest, InterestIn, ReadBatch, Run
 from shared.errors import MemberFencedError, StaleBatchError
 from shared.identifiers import PartitionKey
@@ -182,7 +182,7 @@ class BatchConsumer(threading.Thread):
     def _interest(self, one: ClientMessage) -> Interest:
         if one.error() is not None:
             return Interest.NONE
-        return self._interest_in(one.topic() or "", dict(raw_headers(one.headers())))
+        return self._interest_in(one.topic() or "", dict(headers_of(one)))
 
     def _gather_seconds(self) -> float:
         """Wait for the rest of a burst, and keep the beginnings of batches apart.
@@ -208,7 +208,7 @@ class BatchConsumer(threading.Thread):
             assert offset is not None
             if position is None or offset < position:
                 continue  # of a partition that was revoked or placed anew meanwhile
-            headers = raw_headers(one.headers())
+            headers = headers_of(one)
             if self._interest_in(key.topic, dict(headers)) is not Interest.NONE:
                 messages.append(_message(one, key, offset, headers))
             expected = moves[key].expected if key in moves else position

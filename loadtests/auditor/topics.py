@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
+from operator import methodcaller
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -15,6 +16,8 @@ BATCH_SIZE: Final = 10_000
 POLL_SECONDS: Final = 0.1  # consume() waits so long for a full batch
 REQUEST_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 30.0
+
+READ_HEADERS: Final = methodcaller("headers")
 
 
 class TopicsUnreadableError(Exception):
@@ -119,5 +122,16 @@ def _record(message: Any) -> Record:
         message.offset(),
         message.key(),
         message.value(),
-        tuple((name, value or b"") for name, value in message.headers() or ()),
+        _headers(message),
     )
+
+
+def _headers(message: Any) -> tuple[tuple[str, bytes], ...]:
+    """Read the headers; where the name of one is no UTF-8, none can be read.
+
+    The client returns such a name and has an error set; only a call from C surely raises it.
+    """
+    try:
+        return tuple((name, value or b"") for name, value in READ_HEADERS(message) or ())
+    except SystemError:
+        return ()

@@ -8,7 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from loadtests.day.kafka import DayError, consumer_settings, partitions_of, raise_if_failed
 from shared.choreography import TOPICS, Topic
-from shared.codec import decode, raw_headers
+from shared.codec import decode, headers_of
 from shared.events import (
     Event,
     SectionPublished,
@@ -118,5 +118,5 @@ def _message(record: Any) -> Message:
         offset=record.offset(),
         key=record.key(),
         value=record.value(),
-        headers=raw_headers(record.headers()),
+        headers=headers_of(record),
     )

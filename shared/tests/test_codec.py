@@ -22,6 +22,7 @@ from shared.codec import (
     decode,
     encode_body,
     encode_headers,
+    headers_of,
     raw_headers,
     uses_inbox,
 )
@@ -241,6 +242,29 @@ def test_a_schema_of_the_first_version_is_accepted(schema: str) -> None:
 def test_headers_without_a_value_read_as_empty() -> None:
     assert raw_headers([("a", None), ("b", b"1")]) == (("a", b""), ("b", b"1"))
     assert raw_headers(None) == ()
+
+
+class RecordWithABadName:
+    """A client's record that has a header whose name is no UTF-8, as the client behaves then."""
+
+    def __init__(self) -> None:
+        self.replaced: list[Any] | None = None
+
+    def headers(self) -> list[Any]:
+        if self.replaced is None:
+            raise SystemError("returned a result with an exception set")
+        return self.replaced
+
+    def set_headers(self, headers: list[Any]) -> None:
+        self.replaced = headers
+
+
+def test_of_headers_one_of_which_has_a_name_that_is_no_text_none_is_read() -> None:
+    record = RecordWithABadName()
+
+    first, second = headers_of(record), headers_of(record)
+
+    assert (first, second) == ((), ())
 
 
 def test_only_the_sagas_own_topics_use_the_inbox() -> None:
