@@ -2,10 +2,18 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from loadtests.day.rows import BadLine, Row, read_rows
-from shared.events import INTEGER_MAX, Meeting, SectionPublished, StudentPublished
+from loadtests.day.csv_files import read_rows
+from loadtests.day.rows import BadLine, Row
+from shared.events import (
+    INTEGER_MAX,
+    SECTIONS_MAX,
+    Meeting,
+    SectionPublished,
+    SectionState,
+    StudentPublished,
+)
 from shared.identifiers import CourseId, SectionId, StudentId, Term
 
 SECTIONS_FILE: Final = "sections.csv"
@@ -28,8 +36,12 @@ Entry = TypeVar("Entry", SectionPublished, StudentPublished)
 
 
 def read_sections(folder: Path, term: Term, bad: list[BadLine]) -> tuple[SectionPublished, ...]:
-    """Read the good lines of sections.csv, and add the others to `bad`."""
-    rows = read_rows(folder / SECTIONS_FILE, SECTION_COLUMNS, bad)
+    """Read the good lines of sections.csv, and add the others to `bad`.
+
+    A field whose optional column is absent is not among the entry's `model_fields_set`.
+    """
+    path = folder / SECTIONS_FILE
+    rows = read_rows(path, SECTION_COLUMNS, bad, tuple(OPTIONAL_COLUMNS))
     return _entries(
         SECTIONS_FILE, rows, lambda row: _section(row, term), lambda entry: entry.section_id, bad
     )
@@ -70,9 +82,10 @@ def _section(row: Row, term: Term) -> SectionPublished | None:
     capacity = row.number("capacity", INTEGER_MAX)
     credits_ = row.number("credits", INTEGER_MAX)
     meetings = _meetings(row)
+    optional = {name: read(row) for name, read in OPTIONAL_COLUMNS.items() if name in row.cells}
     if row.problems:
         return None
-    return SectionPublished(
+    section = SectionPublished(
         version=UNPUBLISHED,
         term=term,
         section_id=section_id,
@@ -81,6 +94,7 @@ def _section(row: Row, term: Term) -> SectionPublished | None:
         credits=credits_,
         meetings=meetings,
     )
+    return section.model_copy(update=optional)
 
 
 def _meetings(row: Row) -> tuple[Meeting, ...]:
@@ -95,6 +109,35 @@ def _meetings(row: Row) -> tuple[Meeting, ...]:
     if row.problems:
         return ()
     return (Meeting(days=days, weeks=weeks, start_minute=start_minute, end_minute=end_minute),)
+
+
+def _part(row: Row) -> str | None:
+    return row.text("part") if row.cells["part"] else None
+
+
+def _state(row: Row) -> SectionState:
+    if not row.cells["state"]:
+        return SectionState.OPEN
+    return SectionState(row.choice("state", [state.value for state in SectionState]))
+
+
+def _prerequisites(row: Row) -> tuple[tuple[str, ...], ...]:
+    return row.lists("prerequisites", SECTIONS_MAX)
+
+
+def _corequisites(row: Row) -> tuple[str, ...]:
+    lists = row.lists("corequisites", SECTIONS_MAX)
+    if any(len(courses) > 1 for courses in lists):
+        row.problems.append("corequisites has |: each of them is needed, so write ; between them")
+    return tuple(courses[0] for courses in lists)
+
+
+OPTIONAL_COLUMNS: Final[dict[str, Callable[[Row], Any]]] = {
+    "part": _part,
+    "state": _state,
+    "prerequisites": _prerequisites,
+    "corequisites": _corequisites,
+}
 
 
 def _student(row: Row) -> StudentPublished | None:

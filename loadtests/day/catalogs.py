@@ -1,6 +1,6 @@
-"""The catalogs as their topics have them, and what of a set is new to them."""
+"""The catalogs as their topics have them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
@@ -44,18 +44,6 @@ def key_of(entry: Event) -> str:
             return student_id
         case _:
             raise TypeError(f"{type(entry).__name__} is in no catalog")
-
-
-def news(entries: Iterable[CatalogEntry], known: Mapping[str, Known]) -> Iterator[CatalogEntry]:
-    """Give the entries that differ from what is known, with the next version of each."""
-    for entry in entries:
-        before = known.get(key_of(entry), Known(0, None))
-        if before.entry is None or not _is_same(before.entry, entry):
-            yield entry.model_copy(update={"version": before.version + 1})
-
-
-def _is_same(one: CatalogEntry, other: CatalogEntry) -> bool:
-    return one.model_copy(update={"version": other.version}) == other
 
 
 def learn(known: dict[str, Known], event: Event) -> None:

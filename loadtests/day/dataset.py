@@ -6,6 +6,7 @@ from pathlib import Path
 from loadtests.day.catalog_files import read_sections, read_students
 from loadtests.day.request_file import Request, read_requests, read_term
 from loadtests.day.rows import BadLine, identifier_problem
+from loadtests.day.student_files import with_student_files
 from shared.errors import EnrollmentSystemError
 from shared.events import SectionPublished, StudentPublished
 from shared.identifiers import Term
@@ -13,7 +14,10 @@ from shared.identifiers import Term
 
 @dataclass(frozen=True)
 class Dataset:
-    """A registration day; its catalog entries have no version yet."""
+    """A registration day; its catalog entries have no version yet.
+
+    Of a field that is not in an entry's `model_fields_set`, the set says nothing.
+    """
 
     name: str
     term: Term
@@ -36,6 +40,7 @@ def read_catalogs(
 ) -> tuple[Dataset, list[BadLine]]:
     """Read the sections and students of a set, and list the bad lines that were left out.
 
+    Where a bad line may have told of a student, the set says nothing of her in that file's field.
     Raises BadDatasetError if there is any bad line, unless they may be skipped, and if nothing is
     left over.
     """
@@ -45,7 +50,7 @@ def read_catalogs(
     if problem is not None:
         raise BadDatasetError([BadLine(folder.name, 1, f"{problem}, or name one with --term")])
     sections = read_sections(folder, found, bad_lines)
-    students = read_students(folder, bad_lines)
+    students = with_student_files(folder, found, read_students(folder, bad_lines), bad_lines)
     bad_lines.sort()
     if (bad_lines and not skip_bad) or not sections or not students:
         raise BadDatasetError(bad_lines)

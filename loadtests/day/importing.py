@@ -8,9 +8,10 @@ from typing import Any, Final
 from confluent_kafka import Producer
 
 from loadtests.day.applying import wait_until_applied
-from loadtests.day.catalogs import CatalogEntry, key_of, news, read_catalogs_of
+from loadtests.day.catalogs import CatalogEntry, key_of, read_catalogs_of
 from loadtests.day.dataset import Dataset
 from loadtests.day.kafka import SOURCE, DayError, producer_settings
+from loadtests.day.news import news
 from shared.choreography import SECTION_CATALOG, STUDENT_CATALOG, TOPIC_OF
 from shared.clock import system_clock
 from shared.codec import encode_body, encode_headers
@@ -38,23 +39,33 @@ class Imported:
 def import_datasets(kafka_url: str, datasets: Sequence[Dataset], say: Say) -> Imported:
     """Publish what is new in the sets, and return when the services have applied it.
 
-    The set is the whole truth about its keys: a hold or a prerequisite that only the topic knows
-    is gone after the import.
+    What the sets say of a field is the whole truth about it for their keys; a field of which they
+    say nothing stays as the topic has it.
     """
     say("reading the catalogs")
-    known = read_catalogs_of(kafka_url)
-    sections = [entry for dataset in datasets for entry in dataset.sections]
-    students = [entry for dataset in datasets for entry in dataset.students]
-    new_sections = list(news(sections, known[SECTION_CATALOG.name]))
-    new_students = list(news(students, known[STUDENT_CATALOG.name]))
-    say(f"publishing {len(new_sections):,} sections and {len(new_students):,} students")
-    publish_and_wait(kafka_url, [*new_sections, *new_students])
+    sections, students = new_entries(kafka_url, datasets)
+    say(f"publishing {len(sections):,} sections and {len(students):,} students")
+    publish_and_wait(kafka_url, [*sections, *students])
     return Imported(
         term=datasets[0].term,
-        sections=len(sections),
-        students=len(students),
-        sections_published=len(new_sections),
-        students_published=len(new_students),
+        sections=sum(len(dataset.sections) for dataset in datasets),
+        students=sum(len(dataset.students) for dataset in datasets),
+        sections_published=len(sections),
+        students_published=len(students),
+    )
+
+
+def new_entries(
+    kafka_url: str, datasets: Sequence[Dataset]
+) -> tuple[list[CatalogEntry], list[CatalogEntry]]:
+    """Give the sections and the students of sets of one term that are new to the catalogs."""
+    known = read_catalogs_of(kafka_url)
+    term = datasets[0].term
+    sections = (entry for dataset in datasets for entry in dataset.sections)
+    students = (entry for dataset in datasets for entry in dataset.students)
+    return (
+        list(news(sections, known[SECTION_CATALOG.name], term)),
+        list(news(students, known[STUDENT_CATALOG.name], term)),
     )
 
 

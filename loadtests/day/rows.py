@@ -1,16 +1,17 @@
-"""Reads the rows of a CSV file and says, in a sentence each, what is wrong with them."""
+"""One row of a CSV file: gives its values, and says in a sentence each what is wrong with them."""
 
-import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from shared.events import IDENTIFIER_PATTERN
 
 _IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
 SHOWN_LENGTH_MAX = 40
+TEXT_LENGTH_MAX: Final = 64
+UNREADABLE: Final = "\ufffd"  # what bytes that are no text were read as
 
 
 @dataclass(frozen=True, order=True)
@@ -36,6 +37,14 @@ def identifier_problem(name: str, value: Any) -> str | None:
     if isinstance(value, str) and _IDENTIFIER.match(value) and not value.endswith("\n"):
         return None
     return f"{name} is {show(value)}: write 1 to 64 of A-Z a-z 0-9 . _ : -"
+
+
+def _moment_of(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass
@@ -73,56 +82,42 @@ class Row:
             self.problems.append(f"{name} is {show(text)}: write {length} of 0 and 1, {meaning}")
         return text
 
+    def text(self, name: str) -> str:
+        """Give a cell that must be a short text."""
+        text = self.cells[name]
+        is_plain = text.isprintable() and UNREADABLE not in text
+        if not is_plain or not 1 <= len(text) <= TEXT_LENGTH_MAX:
+            problem = f"write 1 to {TEXT_LENGTH_MAX} characters that can be printed"
+            self.problems.append(f"{name} is {show(text)}: {problem}")
+        return text
 
-def read_rows(path: Path, columns: Sequence[str], bad_lines: list[BadLine]) -> Iterator[Row]:
-    """Yield the rows that have every column; add the other lines to `bad_lines`."""
-    try:
-        file = path.open(encoding="utf-8-sig", errors="replace", newline="")
-    except OSError as error:
-        advice = f"{error.strerror}: put the file there, with the columns {', '.join(columns)}"
-        bad_lines.append(BadLine(path.name, 1, advice))
-        return
-    with file:
-        yield from _rows(path.name, csv.reader(file, strict=True), columns, bad_lines)
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """Give a cell that must be one of a few words."""
+        text = self.cells[name]
+        if text in choices:
+            return text
+        self.problems.append(f"{name} is {show(text)}: write one of {', '.join(choices)}")
+        return choices[0]
 
+    def moment(self, name: str) -> datetime:
+        """Give a cell that must be a moment, in UTC."""
+        moment = _moment_of(self.cells[name])
+        if moment is not None:
+            return moment
+        self.problems.append(
+            f"{name} is {show(self.cells[name])}: write a date and time with its offset from UTC, "
+            "such as 2031-01-15T08:00:00+01:00"
+        )
+        return datetime.min.replace(tzinfo=UTC)
 
-def _rows(name: str, reader: Any, columns: Sequence[str], bad: list[BadLine]) -> Iterator[Row]:
-    header: list[str] | None = None
-    for line, cells in _records(name, reader, bad):
-        if header is None:
-            header = [cell.strip() for cell in cells]
-            problem = _header_problem(header, columns)
-            if problem is not None:
-                bad.append(BadLine(name, line, problem))
-                return
-        elif len(cells) != len(header):
-            few_or_many = "few" if len(cells) < len(header) else "many"
-            problem = f"too {few_or_many} values: write {len(header)}, one for each column"
-            bad.append(BadLine(name, line, problem))
-        else:
-            yield Row(line, dict(zip(header, (cell.strip() for cell in cells), strict=True)))
-    if header is None:
-        bad.append(BadLine(name, 1, f"it is empty: begin with the columns {', '.join(columns)}"))
-
-
-def _records(name: str, reader: Any, bad: list[BadLine]) -> Iterator[tuple[int, list[str]]]:
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            bad.append(BadLine(name, max(1, reader.line_num), f"{error}: mend the quotes"))
-            continue
-        if cells:
-            yield reader.line_num, cells
-
-
-def _header_problem(header: Sequence[str], columns: Sequence[str]) -> str | None:
-    missing = [column for column in columns if column not in header]
-    if missing:
-        return f"it lacks the columns {', '.join(missing)}: add them to the first line"
-    twice = sorted({column for column in columns if header.count(column) > 1})
-    if twice:
-        return f"it has the columns {', '.join(twice)} twice: keep one of each"
-    return None
+    def lists(self, name: str, at_most: int) -> tuple[tuple[str, ...], ...]:
+        """Give a cell of lists between `;`, each of identifiers between `|`; empty: no list."""
+        text = self.cells[name]
+        if not text:
+            return ()
+        lists = [tuple(part.strip() for part in one.split("|")) for one in text.split(";")]
+        parts = [identifier_problem(f"a part of {name}", part) for one in lists for part in one]
+        self.problems += [problem for problem in parts if problem is not None]
+        if len(lists) > at_most:
+            self.problems.append(f"{name} has {len(lists)} parts: write {at_most} at most")
+        return tuple(lists)

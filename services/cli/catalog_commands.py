@@ -24,7 +24,7 @@ def import_(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="A folder with sections.csv and students.csv.",
+            help="A folder with sections.csv and students.csv, and the optional files.",
         ),
     ],
     *,
@@ -40,13 +40,17 @@ def import_(
     """Publish a folder's sections and students.
 
     Returns when the services have applied them. Only what differs from the catalogs is published;
-    nothing is if any line is bad: each is named, with what to do.
+    nothing is if any line is bad: each is named, with what to do. What is known of a student or a
+    section stays where no file or column says anything of it; see "Import files" in the README.
     """
     from loadtests.day.dataset import read_catalogs
     from loadtests.day.importing import import_datasets
+    from loadtests.day.overlooked import overlooked
 
     output = Output(as_json)
     dataset, bad_lines = read_catalogs(folder, term=term, skip_bad=skip_bad)
+    for notice in overlooked(folder):
+        output.progress(notice)
     for bad in bad_lines:
         output.progress(f"skipped {bad}")
     imported = import_datasets(find_target().kafka_url, [dataset], output.progress)

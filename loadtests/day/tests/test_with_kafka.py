@@ -12,14 +12,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.local.servers import LocalServers
 from loadtests.day.applying import wait_until_applied
-from loadtests.day.catalogs import CatalogEntry, key_of, news, read_catalogs_of
+from loadtests.day.catalogs import CatalogEntry, key_of, read_catalogs_of
 from loadtests.day.collector import Outcome
 from loadtests.day.importing import publish
 from loadtests.day.kafka import DayError, consumer_settings, end_offsets, producer_settings
+from loadtests.day.news import news
 from loadtests.day.playing import Progress, play
 from loadtests.day.requests import Batch, prepare
 from loadtests.day.tests.making import dataset, request, section, student
 from shared.choreography import ENROLLMENT_EVENTS, REQUESTS, SECTION_CATALOG, STUDENT_CATALOG
+from shared.identifiers import Term
 
 NOW = datetime(2031, 1, 2, tzinfo=UTC)
 CATALOGS = (SECTION_CATALOG.name, STUDENT_CATALOG.name)
@@ -34,7 +36,8 @@ def new_catalog() -> list[CatalogEntry]:
 
 def new_in(kafka_url: str, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
     known = read_catalogs_of(kafka_url)
-    return list(news(entries, known[SECTION_CATALOG.name] | known[STUDENT_CATALOG.name]))
+    both = known[SECTION_CATALOG.name] | known[STUDENT_CATALOG.name]
+    return list(news(entries, both, Term("fall")))
 
 
 def store_offsets(kafka_url: str, group: str, topics: Sequence[str]) -> None:
