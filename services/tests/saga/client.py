@@ -50,8 +50,8 @@ Headers = list[tuple[str, str | bytes | None]]
 class Mail:
     """A message for the topic of requests."""
 
-    key: bytes
-    body: bytes
+    key: bytes | None
+    body: bytes | None
     headers: Headers
 
 
