@@ -1,7 +1,7 @@
 """All SQL of capacity: load and lock many rows, save many rows; it never commits."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -27,7 +27,7 @@ from shared.events import (
     SectionWithdrawn,
     StudentValidated,
 )
-from shared.identifiers import EnrollmentId, SectionKey, Term
+from shared.identifiers import EnrollmentId, SectionId, SectionKey, StudentId, Term
 from shared.reaction import Rows, enrollments_of, only
 
 METADATA: Final = MetaData()
@@ -220,3 +220,37 @@ async def list_sections(transaction: Transaction, term: Term | None = None) -> l
     if term is not None:
         query = query.where(SECTION.c.term == term)
     return [_section(row) for row in (await transaction.connection.execute(query)).mappings()]
+
+
+class HeldSeat(NamedTuple):
+    """One seat, and the enrollment that holds it."""
+
+    term: Term
+    section_id: SectionId
+    enrollment_id: EnrollmentId
+    student_id: StudentId
+
+
+async def list_seats_in_cancelled_sections(
+    transaction: Transaction, term: Term | None = None
+) -> list[HeldSeat]:
+    """Read the seats that are held in cancelled sections, of a term or of all, in order.
+
+    Reads all reservations, once, but only where such a seat is held: an index by section would
+    cost every enrollment something, and sections are cancelled a few times a term.
+    """
+    rows = await transaction.fetch(
+        """
+        SELECT r.term, held.section_id, r.enrollment_id, r.student_id
+        FROM reservation AS r CROSS JOIN unnest(r.sections) AS held (section_id)
+        WHERE r.state = 'reserved' AND ($1::text IS NULL OR r.term = $1)
+            -- IS TRUE keeps it from becoming a join, whose plan could read reservations many times
+            AND ((r.term, held.section_id) IN (
+                SELECT term, section_id FROM section WHERE state = 'cancelled' AND reserved > 0
+            )) IS TRUE
+            AND EXISTS (SELECT FROM section WHERE state = 'cancelled' AND reserved > 0)
+        ORDER BY r.term, held.section_id, r.enrollment_id
+        """,
+        term,
+    )
+    return [HeldSeat(*row) for row in rows]

@@ -15,12 +15,15 @@ from services.cli.target import Target, find_target, opened, transaction
 
 if TYPE_CHECKING:
     from services.capacity.model import Section
+    from services.capacity.store import HeldSeat
     from services.enrollment.model import Enrollment
     from shared.events import EnrollmentRequested
     from shared.identifiers import EnrollmentId
 
 POLL_SECONDS: Final = 0.1
 WAIT_SECONDS: Final = 60.0
+SECTION_COLUMNS: Final = ["term", "section_id", "state", "capacity", "reserved", "free"]
+CANCELLED_COLUMNS: Final = ["term", "section_id", "enrollment_id", "student_id"]
 
 WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait until it is decided.")]
 WaitSeconds = Annotated[float, typer.Option(min=0, max=86_400, help="How long to wait at most.")]
@@ -129,13 +132,26 @@ def show(*, enrollment_id: Id, as_json: JsonFlag = False) -> ExitCode:
 def sections(
     *,
     term: Annotated[str | None, typer.Option(help="Only this term's.")] = None,
+    cancelled: Annotated[
+        bool,
+        typer.Option("--cancelled", help="Show who holds seats in sections that are cancelled."),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> ExitCode:
-    """Show the seats of every section."""
-    items = [_section_data(one) for one in asyncio.run(_list_sections(find_target(), term))]
-    columns = ("term", "section_id", "state", "capacity", "reserved", "free")
+    """Show the seats of every section.
+
+    With --cancelled: the enrollments that hold seats in cancelled sections. A cancelled section
+    takes nobody any more, but whoever was in it stays until the enrollment itself is cancelled.
+    """
+    target = find_target()
+    if cancelled:
+        items = [one._asdict() for one in asyncio.run(_list_cancelled_seats(target, term))]
+        columns, nothing = CANCELLED_COLUMNS, "No seat is held in a cancelled section."
+    else:
+        items = [_section_data(one) for one in asyncio.run(_list_sections(target, term))]
+        columns = SECTION_COLUMNS
+        nothing = "There are no sections: publish some with `enroll import`."
     table = Table(columns, [[item[name] for name in columns] for item in items])
-    nothing = "There are no sections: publish some with `enroll import`."
     Output(as_json).emit({"items": items}, table if items else nothing)
     return ExitCode.FINE
 
@@ -158,6 +174,16 @@ async def _list_sections(target: Target, term: str | None) -> "list[Section]":
 
     async with transaction(target, "capacity") as begun:
         return await list_sections(begun, Term(term) if term is not None else None)
+
+
+async def _list_cancelled_seats(target: Target, term: str | None) -> "list[HeldSeat]":
+    from services.capacity.store import list_seats_in_cancelled_sections
+    from shared.identifiers import Term
+
+    async with transaction(target, "capacity") as begun:
+        return await list_seats_in_cancelled_sections(
+            begun, Term(term) if term is not None else None
+        )
 
 
 async def _find(target: Target, enrollment_id: "EnrollmentId") -> "Enrollment | None":

@@ -16,6 +16,7 @@ from services.cli import (
     day_commands,
     dead_letter_commands,
     enrollment_commands,
+    export_commands,
     stack_commands,
 )
 from services.cli.output import EXIT_CODES, CliError, ExitCode, Output
@@ -98,6 +99,7 @@ dead_letter_commands.add_to(app)
 catalog_commands.add_to(app)
 day_commands.add_to(app)
 audit_commands.add_to(app)
+export_commands.add_to(app)
 
 
 def main() -> None:

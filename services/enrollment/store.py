@@ -1,9 +1,10 @@
 """All SQL of enrollment: load and lock many rows, save many rows; it never commits."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
+import asyncpg
 from pydantic import TypeAdapter
 from sqlalchemy import ARRAY, Column, DateTime, LargeBinary, MetaData, Table, Text, Uuid, select
 
@@ -18,10 +19,12 @@ from services.enrollment.model import (
 from shared import enrollment_rows
 from shared.database import AnyRow, Transaction
 from shared.events import Event, Reason, Stage
-from shared.identifiers import EnrollmentId
+from shared.identifiers import EnrollmentId, SectionId, StudentId, Term
 from shared.reaction import Rows, enrollments_of
 
 METADATA: Final = MetaData()
+STREAMED_AT_ONCE: Final = 5000
+SORT_SECONDS_MAX: Final = 3600.0
 
 ENROLLMENT: Final = Table(
     "enrollment",
@@ -208,3 +211,34 @@ async def find_conflicts(transaction: Transaction, enrollment_id: EnrollmentId) 
     )
     rows = (await transaction.connection.execute(query)).mappings()
     return [Conflict(**{**row, "kind": ConflictKind(row["kind"])}) for row in rows]
+
+
+class ConfirmedSeat(NamedTuple):
+    """One student in one section, by a confirmed enrollment."""
+
+    student_id: StudentId
+    section_id: SectionId
+    enrollment_id: EnrollmentId
+    confirmed_at: datetime
+
+
+async def stream_confirmed_seats(
+    snapshot: asyncpg.Connection, term: Term
+) -> AsyncIterator[list[ConfirmedSeat]]:
+    """Read the confirmed seats of a term by student and section, in parts, by a cursor.
+
+    The connection must be in a transaction, and for all parts to fit together, in one of
+    repeatable read. Reads the table once: an index by term would cost every enrollment something.
+    """
+    await snapshot.execute("SET LOCAL statement_timeout = 0")  # it sorts before the first row comes
+    cursor = await snapshot.cursor(
+        """
+        SELECT e.student_id, s.section_id, e.enrollment_id, e.decided_at AS confirmed_at
+        FROM enrollment AS e CROSS JOIN unnest(e.sections) AS s (section_id)
+        WHERE e.state = 'confirmed' AND e.term = $1
+        ORDER BY e.student_id COLLATE "C", s.section_id COLLATE "C"
+        """,
+        term,
+    )
+    while rows := await cursor.fetch(STREAMED_AT_ONCE, timeout=SORT_SECONDS_MAX):
+        yield [ConfirmedSeat(*row) for row in rows]

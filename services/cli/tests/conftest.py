@@ -4,7 +4,7 @@ import pytest
 
 from conftest import Databases
 from deploy.local.servers import LocalServers
-from services.cli import dead_letter_commands, enrollment_commands
+from services.cli import dead_letter_commands, enrollment_commands, export_commands
 from services.cli.target import Target
 from shared.choreography import Service
 
@@ -17,5 +17,6 @@ async def target(
     urls = {service.value: await databases.make(service) for service in Service}
     found = Target(servers.kafka_url, urls)
     monkeypatch.setattr(enrollment_commands, "find_target", lambda: found)
+    monkeypatch.setattr(export_commands, "find_target", lambda: found)
     monkeypatch.setattr(dead_letter_commands, "find_target", lambda: found)
     return found

@@ -26,6 +26,7 @@ COMMANDS = [
     ["import"],
     ["day"],
     ["audit"],
+    ["export"],
 ]
 SOME_ID = "0198c0de-0000-7000-8000-000000000001"
 
@@ -84,6 +85,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["dead-letters", "list"],
         ["dead-letters", "replay", "1", "--service", "student"],
         ["audit"],
+        ["export", "--term", "t", "--output", "rows.csv"],
     ],
     ids=lambda arguments: arguments[0],
 )
