@@ -40,7 +40,6 @@ def read_catalogs(
 ) -> tuple[Dataset, list[BadLine]]:
     """Read the sections and students of a set, and list the bad lines that were left out.
 
-    Where a bad line may have told of a student, the set says nothing of her in that file's field.
     Raises BadDatasetError if there is any bad line, unless they may be skipped, and if nothing is
     left over.
     """

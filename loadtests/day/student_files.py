@@ -84,10 +84,13 @@ class _Said:
 
     lines: dict[StudentId, dict[Key, int]] = field(default_factory=dict)
     doubtful: set[StudentId] = field(default_factory=set)
-    is_whole: bool = True  # no bad line could be anybody's
+    is_whole: bool = True
 
     def of(self, student_id: StudentId) -> list[Key] | None:
-        """List a student's keys; None, which leaves all as it is, where a bad line may be hers."""
+        """List a student's keys; None, which leaves all as it is, where a bad line may be hers.
+
+        So what has bad lines clears nothing: any of them may have been of a student without lines.
+        """
         if student_id in self.doubtful or (not self.is_whole and student_id not in self.lines):
             return None
         return sorted(self.lines.get(student_id, ()))
@@ -97,20 +100,17 @@ def _read(
     folder: Path, file: StudentFile, known: Collection[StudentId], bad: list[BadLine]
 ) -> _Said:
     said, before = _Said(), len(bad)
-    rows = list(read_rows(folder / file.name, file.columns, bad))
-    said.is_whole = len(bad) == before
-    for row in rows:
+    for row in read_rows(folder / file.name, file.columns, bad):
         _take(row, file, known, said)
         bad.extend(BadLine(file.name, row.line, problem) for problem in row.problems)
+    said.is_whole = len(bad) == before
     return said
 
 
 def _take(row: Row, file: StudentFile, known: Collection[StudentId], said: _Said) -> None:
     student_id = StudentId(row.identifier("student_id"))
-    if student_id not in known:
-        said.is_whole = False
-        if not row.problems:
-            row.problems.append(f"{student_id} has no good line in {STUDENTS_FILE}: add or mend it")
+    if not row.problems and student_id not in known:
+        row.problems.append(f"{student_id} has no good line in {STUDENTS_FILE}: add or mend it")
     key = file.key_of(row)
     lines = said.lines.get(student_id, {})
     if key in lines and not row.problems:

@@ -27,7 +27,7 @@ class Catalog:
             students=f"student_id,max_credits\n{self.name},18\n",
         )
 
-    def imports(self, *, term: str = "", **texts: str | None) -> list[CatalogEntry]:
+    def imports(self, **texts: str | None) -> list[CatalogEntry]:
         """Write these files, import the set, and give what was published."""
         for name, text in texts.items():
             path = self.folder / f"{name}.csv"
@@ -35,7 +35,7 @@ class Catalog:
                 path.unlink()
             else:
                 path.write_text(text)
-        dataset, _ = read_catalogs(self.folder, term=term or self.name)
+        dataset, _ = read_catalogs(self.folder, term=self.name)
         sections, students = new_entries(self.kafka_url, [dataset])
         publish(self.kafka_url, [*sections, *students])
         return [*sections, *students]
@@ -82,17 +82,6 @@ def test_an_absent_column_leaves_what_the_topic_says_and_an_empty_cell_clears_it
     assert isinstance(section, SectionPublished)
     assert (section.version, section.state) == (2, SectionState.CANCELLED)
     assert section.prerequisites == ()
-
-
-def test_windows_are_of_the_imported_term_only(catalog: Catalog) -> None:
-    window = f"{catalog.name},2031-01-01T00:00Z,2031-02-01T00:00Z\n"
-    catalog.imports(windows=WINDOWS + window)
-    catalog.imports(term=f"{catalog.name}-next", windows=WINDOWS + window)
-
-    (student,) = catalog.imports(windows=WINDOWS)
-
-    assert isinstance(student, StudentPublished)
-    assert [one.term for one in student.windows] == [f"{catalog.name}-next"]
 
 
 def test_the_same_files_again_publish_nothing(catalog: Catalog) -> None:

@@ -180,14 +180,14 @@ def test_the_limits_are_those_of_the_contract(file: Any) -> None:
 @pytest.mark.parametrize(
     ("holds", "codes"),
     [
-        ("S1,debt\nS1,debt\n", {"S1": ("debt",), "S2": ()}),
-        ("S1,debt\nS1,\n", {"S1": None, "S2": ()}),
+        ("S1,debt\nS1,debt\n", {"S1": ("debt",), "S2": None}),
+        ("S1,debt\nS1,\n", {"S1": None, "S2": None}),
         ("S1,debt\nS1\n", {"S1": ("debt",), "S2": None}),
         ("S1,debt\nS9,debt\n", {"S1": ("debt",), "S2": None}),
         ('S1,debt\n"S2,debt\n', {"S1": ("debt",), "S2": None}),
     ],
 )
-def test_a_line_that_is_skipped_never_clears_what_it_may_have_said(
+def test_a_file_with_lines_that_are_skipped_clears_nothing(
     tmp_path: Path, holds: str, codes: dict[str, tuple[str, ...] | None]
 ) -> None:
     dataset, bad = read_catalogs(write_set(tmp_path, holds=HOLDS + holds), skip_bad=True)

@@ -107,6 +107,32 @@ def test_a_student_gets_a_seat_and_gives_it_back(running: Enroll) -> None:
     assert (audit_code, report["violations"]) == (0, [])
 
 
+def test_a_hold_stays_until_a_file_says_otherwise(running: Enroll, tmp_path: Path) -> None:
+    ask = ("request", "--student", "s-1", "--term", TERM, "--section", "b", "--wait")
+    imported = ("import", str(tmp_path), "--term", TERM)
+    holds, rows = tmp_path / "holds.csv", tmp_path / "rows.jsonl"
+
+    holds.write_text("student_id,code\ns-1,debt\n")
+    named_code, named = running(*imported)
+    holds.unlink()
+    absent_code, absent = running(*imported)
+    held_code, held = running(*ask)
+    holds.write_text("student_id,code\n")
+    running(*imported)
+    free_code, free = running(*ask)
+    export_code, export = running(
+        *("export", "--term", TERM, "--format", "jsonl", "--output", str(rows))
+    )
+
+    assert (named_code, named["students_published"]) == (0, 1)
+    assert (absent_code, absent["students_published"]) == (0, 0)
+    assert (held_code, [reason["code"] for reason in held["reasons"]]) == (1, ["student_hold"])
+    assert free_code == export_code == 0
+    exported = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert len(exported) == export["rows"]
+    assert free["enrollment_id"] in {row["enrollment_id"] for row in exported}
+
+
 def test_status_names_every_process(running: Enroll) -> None:
     code, said = running("status")
 
