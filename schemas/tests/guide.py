@@ -35,6 +35,14 @@ def table(title: str) -> dict[str, tuple[str, ...]]:
 
 
 def odd_input() -> dict[str, str]:
-    """Give what comes of each thing that may be sent."""
-    rows = table("What you may send, and what comes of it")
-    return {name: comes for name, (_, comes) in rows.items()}
+    """Give what comes of each thing that may be sent to the topic of requests."""
+    return _what_comes("What you may send, and what comes of it")
+
+
+def odd_catalogs() -> dict[str, str]:
+    """Give what comes of each thing that may be published to the catalogs."""
+    return _what_comes("What you may publish, and what comes of it")
+
+
+def _what_comes(title: str) -> dict[str, str]:
+    return {name: comes for name, (_, comes) in table(title).items()}

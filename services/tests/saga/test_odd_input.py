@@ -1,6 +1,5 @@
 """What the guide says of anything that may be sent, and that nothing stops a partition."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from confluent_kafka import Producer
 
 from loadtests.day.kafka import producer_settings
 from schemas.tests.guide import odd_input
-from services.tests.saga.client import Mail, Row, Saga
+from services.tests.saga.client import Mail, Saga
 from services.tests.saga.odd_messages import CASES, Sender, mails_of
+from services.tests.saga.outcomes import LETTERS, dead_letter, outcome
 from services.tests.saga.raw_headers import is_raw, send_raw
 from shared.choreography import REQUESTS
 from shared.topics import PARTITIONS
@@ -21,7 +21,6 @@ from shared.topics import PARTITIONS
 GUIDE = odd_input()  # what comes of each case, as the guide has it
 ENROLLMENTS = "SELECT * FROM enrollment WHERE enrollment_id = ANY($1)"
 CONFLICTS = "SELECT * FROM conflict WHERE enrollment_id = ANY($1) ORDER BY received_at, kind"
-LETTERS = 'SELECT partition, "offset", reason, holds FROM dead_letter WHERE topic = $1'
 
 Place = tuple[int, int]  # a partition of the topic of requests, and an offset in it
 
@@ -97,22 +96,6 @@ async def results_of(saga: Saga, sent: Mapping[str, Sent]) -> dict[str, str]:
 
 def case_ids(case: Sent) -> tuple[UUID, UUID]:
     return case.sender.id, case.sender.other_id
-
-
-def dead_letter(row: Row) -> str:
-    assert not row["holds"]
-    return f"dead letter `{row['reason']}`"
-
-
-def outcome(row: Row) -> str:
-    match row["state"]:
-        case "rejected":
-            codes = sorted({one["code"] for one in json.loads(row["reasons"])})
-            return f"rejected at `{row['stage']}`: {', '.join(f'`{code}`' for code in codes)}"
-        case "unopened":
-            return "remembered"
-        case state:
-            return str(state)
 
 
 @pytest.fixture(scope="module")
