@@ -5,7 +5,7 @@ To add a rule, write its function and a line in RULES; its text is in shared/rea
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from services.student.model import Claim, Slot, slots_of
@@ -100,7 +100,8 @@ def _show_windows(windows: Sequence[Window]) -> Text:
 
 
 def _show(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    """Show it in the zone it was written in: the earliest and the latest have no other."""
+    return f"{moment:%Y-%m-%d %H:%M} {moment.tzname()}"
 
 
 def not_enrolled_already(request: Request) -> Iterator[Reason]:

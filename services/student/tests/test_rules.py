@@ -347,6 +347,20 @@ def test_the_reason_says_when_the_window_is_open() -> None:
     assert "de 2026-01-12 09:00 UTC a 2026-01-12 10:00 UTC" in (event.reasons[0].detail_es or "")
 
 
+@pytest.mark.parametrize("year", ["0001", "9999"])
+@pytest.mark.parametrize("zone", ["+14:00", "-12:00", "Z"])
+def test_the_first_and_the_last_window_of_all_time_can_be_judged_and_shown(
+    year: str, zone: str
+) -> None:
+    moment = f"{year}-12-31T23:59:59{zone}" if year == "9999" else f"{year}-01-01T00:00:00{zone}"
+    bounds = {"term": TERM, "opens_at": moment, "closes_at": moment}
+    state = knowing(student(windows=[bounds]), section("A"))
+
+    events = said(state, opened(1, "A"))
+
+    assert codes(events) == [(ReasonCode.OUTSIDE_WINDOW, None)]
+
+
 # Prerequisites and corequisites.
 
 
