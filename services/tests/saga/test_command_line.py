@@ -40,6 +40,8 @@ async def test_what_nobody_knows_is_said_to_be_unknown(saga: Saga) -> None:
 
 
 async def test_status_and_audit_say_that_all_is_well(saga: Saga) -> None:
+    term, (student,) = await saga.set_up({"A": 1})
+    await saga.outcome(saga.request(student, term, "A"))
     await saga.rest()
 
     status = await saga.command("status")
