@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test lint schemas lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ lint: install  ## ruff, mypy --strict and import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+schemas: install  ## renew the published event schemas, unless a change would break someone
+	$(BIN)/python -m schemas write
 
 lock:  ## renew requirements.lock (needs uv)
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-header \
