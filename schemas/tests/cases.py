@@ -96,6 +96,10 @@ SAME: dict[str, tuple[Any, Any]] = {
     "order of values": ({"enum": ["a", "b"]}, {"enum": ["b", "a"]}),
     "order of types": ({"type": ["string", "null"]}, {"type": ["null", "string"]}),
     "order of alternatives": ({"anyOf": [STRING, NULL]}, {"anyOf": [NULL, STRING]}),
+    "alternatives with another title": (
+        {"anyOf": [STRING, NULL], "title": "A"},
+        {"anyOf": [STRING, NULL], "title": "B", "description": "C"},
+    ),
     "alternatives that are described": (
         {"anyOf": [STRING, NULL]},
         {"anyOf": [{**STRING, "title": "A"}, {**NULL, "title": "B"}]},

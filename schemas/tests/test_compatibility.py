@@ -193,7 +193,7 @@ def test_a_new_field_where_all_others_had_a_schema_breaks_everyone(
     old = event({}, additionalProperties=STRING)
     new = event({"f": STRING}, additionalProperties=STRING)
 
-    assert breaking_changes(old, new, writer)
+    assert breaking_changes(old, new, writer) == ["$.f: is new, where not every field was allowed"]
 
 
 @pytest.mark.parametrize("writer", BOTH)
@@ -269,13 +269,58 @@ def test_all_changes_are_listed(writer: Service | None) -> None:
     assert paths == {"$.f", "$.g", "$.h"}
 
 
-def test_a_sentence_says_what_was_and_what_is() -> None:
-    old = with_field({"type": "array", "minItems": 1})
-    new = with_field({"type": "array", "minItems": 2})
+REFUSED = "; what was valid may be refused"
+UNKNOWN = "; those who read it may meet what they do not know"
+SENTENCES: list[tuple[Schema, Schema, list[str]]] = [
+    (
+        {**STRING, "minLength": 1},
+        {**STRING, "minLength": 2},
+        ["minLength 1 became minLength 2" + REFUSED],
+    ),
+    ({**STRING, "maxLength": 1}, STRING, ["maxLength 1 became no maxLength" + UNKNOWN]),
+    (STRING, {**STRING, "pattern": "a"}, ["has the new pattern a" + REFUSED]),
+    ({**STRING, "pattern": "a"}, STRING, ["lost its pattern a" + UNKNOWN]),
+    ({**STRING, "pattern": "a"}, {**STRING, "pattern": "b"}, ["pattern a became b"]),
+    (
+        STRING,
+        NULL,
+        ["no longer takes the type string" + REFUSED, "takes now also the type null" + UNKNOWN],
+    ),
+    (STRING, {**STRING, "enum": ["b", "a"]}, ['takes now only the values "a", "b"' + REFUSED]),
+    ({**STRING, "const": "a"}, STRING, ['takes no longer only the values "a"' + UNKNOWN]),
+    ({"enum": ["a", "b", "c"]}, {"enum": ["b"]}, ['no longer takes the value "a", "c"' + REFUSED]),
+    ({}, {"uniqueItems": True}, ["must have distinct items now" + REFUSED]),
+    ({"uniqueItems": True}, {}, ["may have equal items now" + UNKNOWN]),
+    (
+        {"anyOf": [STRING, NULL]},
+        STRING,
+        ['no longer takes the alternative {"type": "null"}' + REFUSED],
+    ),
+    (STRING, {"anyOf": [STRING, NULL]}, ['has the new alternative {"type": "null"}' + UNKNOWN]),
+    (
+        {"anyOf": [STRING, NULL]},
+        {"anyOf": [STRING, NULL], "not": NULL},
+        ["cannot be compared: anyOf has other keywords beside it"],
+    ),
+    ({}, {"allOf": []}, ["cannot be compared: allOf changed, and is not understood"]),
+]
 
-    assert breaking_changes(old, new, OUTSIDE) == [
-        "$.f: minItems 1 became minItems 2; what was valid may be refused"
-    ]
+
+@pytest.mark.parametrize(("old", "new", "sentences"), SENTENCES)
+def test_a_sentence_says_what_was_and_what_is(
+    old: Schema, new: Schema, sentences: list[str]
+) -> None:
+    found = breaking_changes(with_field(old), with_field(new), OURS)
+
+    assert found == [f"$.f: {sentence}" for sentence in sentences]
+
+
+@pytest.mark.parametrize("writer", BOTH)
+def test_the_fields_that_a_closed_object_has_already_are_not_new(writer: Service | None) -> None:
+    old = event({"f": STRING}, additionalProperties=False)
+    new = event({"f": {**STRING, "title": "A"}}, additionalProperties=False)
+
+    assert breaking_changes(old, new, writer) == []
 
 
 @pytest.mark.parametrize("check", comparison.CHECKS)
