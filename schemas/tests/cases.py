@@ -96,6 +96,10 @@ SAME: dict[str, tuple[Any, Any]] = {
     "order of values": ({"enum": ["a", "b"]}, {"enum": ["b", "a"]}),
     "order of types": ({"type": ["string", "null"]}, {"type": ["null", "string"]}),
     "order of alternatives": ({"anyOf": [STRING, NULL]}, {"anyOf": [NULL, STRING]}),
+    "an alternative that is part of another": (
+        {"anyOf": [STRING, NULL]},
+        {"anyOf": [STRING, NULL, {**STRING, "maxLength": 1}]},
+    ),
     "alternatives with another title": (
         {"anyOf": [STRING, NULL], "title": "A"},
         {"anyOf": [STRING, NULL], "title": "B", "description": "C"},

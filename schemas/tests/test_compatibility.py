@@ -165,6 +165,15 @@ def test_a_default_beside_a_ref_is_seen(writer: Service | None) -> None:
     assert breaking_changes(document("a"), document("b"), writer)
 
 
+@pytest.mark.parametrize("writer", BOTH)
+def test_a_description_beside_a_ref_breaks_nobody(writer: Service | None) -> None:
+    field = {"$ref": "#/$defs/F", "description": "of the field"}
+
+    assert (
+        breaking_changes(behind_ref(STRING), behind_ref(STRING) | with_field(field), writer) == []
+    )
+
+
 def test_a_default_for_what_was_always_there_breaks_no_writer() -> None:
     old, new = event({"f": STRING}, ("f",)), event({"f": {**STRING, "default": "b"}})
 

@@ -65,6 +65,7 @@ def test_check_names_what_is_out_of_date_and_write_renews_it(folder: Path, name:
     assert "make schemas" in found.output
     assert written.exit_code == 0
     assert f"wrote {name}" in written.output
+    assert written.output.count("wrote") == 1
     assert run("check", folder).exit_code == 0
 
 
