@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -93,6 +94,22 @@ class Stage(StrEnum):
     DEADLINE = "deadline"
 
 
+REASON_CODE_PATTERN = r"^[a-z][a-z_]{0,63}$"
+# A reader bears with a code that it does not know: a rule may be added at any time.
+ReasonCodeField = Annotated[
+    ReasonCode | Annotated[str, StringConstraints(pattern=REASON_CODE_PATTERN)],
+    Field(union_mode="left_to_right"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": REASON_CODE_PATTERN,
+            "description": "More codes may come: show the sentence of one that you do not know.",
+            "examples": [code.value for code in ReasonCode],
+        }
+    ),
+]
+
+
 class Contract(BaseModel):
     """A value of the contract: frozen; fields that it does not know are ignored."""
 
@@ -106,7 +123,7 @@ class Event(Contract):
 class Reason(Contract):
     """One reason of a refusal: a code for programs, a sentence for people, also in Spanish."""
 
-    code: ReasonCode
+    code: ReasonCodeField
     section_id: SectionIdField | None = None
     detail: str
     detail_es: str | None = None

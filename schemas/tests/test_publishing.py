@@ -99,8 +99,8 @@ def all_required(schema: dict[str, Any]) -> None:
     schema["$defs"]["Reason"]["required"].append("section_id")
 
 
-def a_code_less(schema: dict[str, Any]) -> None:
-    schema["$defs"]["ReasonCode"]["enum"].remove("deadline")
+def a_stage_less(schema: dict[str, Any]) -> None:
+    schema["$defs"]["Stage"]["enum"].remove("deadline")
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def a_code_less(schema: dict[str, Any]) -> None:
         ),
         (
             REJECTED,
-            a_code_less,
-            'EnrollmentRejected $.reasons[].code: takes now also the value "deadline"',
+            a_stage_less,
+            'EnrollmentRejected $.stage: takes now also the value "deadline"',
         ),
     ],
 )

@@ -14,6 +14,8 @@ from shared.events import (
     EnrollmentCancellationRequested,
     EnrollmentRequested,
     Event,
+    Reason,
+    ReasonCode,
     SectionPublished,
     SectionState,
     StudentPublished,
@@ -239,6 +241,16 @@ def test_a_section_is_open_and_free_of_conditions_unless_said_otherwise() -> Non
     assert section.state is SectionState.OPEN
     assert (section.meetings, section.prerequisites, section.corequisites) == ((), (), ())
     assert section.key == SectionKey(section.term, section.section_id)
+
+
+def test_a_reason_code_of_a_newer_service_is_read_as_it_is() -> None:
+    known, newer = (
+        Reason.model_validate_json(f'{{"code": "{code}", "detail": "No."}}')
+        for code in ("section_full", "academic_probation")
+    )
+
+    assert known.code is ReasonCode.SECTION_FULL
+    assert newer.code == "academic_probation"
 
 
 @pytest.mark.parametrize(("event", "body"), BASES)
