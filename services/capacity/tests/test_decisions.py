@@ -167,7 +167,7 @@ def refusal(events: list[Event]) -> SeatUnavailable:
     return event
 
 
-def codes(event: SeatUnavailable) -> list[tuple[ReasonCode, str | None]]:
+def codes(event: SeatUnavailable) -> list[tuple[str, str | None]]:
     return [(reason.code, reason.section_id) for reason in event.reasons]
 
 

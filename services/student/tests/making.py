@@ -14,7 +14,6 @@ from shared.events import (
     EnrollmentRejected,
     Event,
     Meeting,
-    ReasonCode,
     SectionPublished,
     SectionWithdrawn,
     Stage,
@@ -152,7 +151,7 @@ def claim_of(state: State, number: int) -> Claim:
     return claim
 
 
-def codes(events: list[Event]) -> list[tuple[ReasonCode, str | None]]:
+def codes(events: list[Event]) -> list[tuple[str, str | None]]:
     """Give the reasons of the one refusal that was said."""
     (event,) = events
     assert isinstance(event, StudentRejected)

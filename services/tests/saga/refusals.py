@@ -3,11 +3,11 @@
 from pydantic import TypeAdapter
 
 from services.tests.saga.client import Row
-from shared.events import Reason, ReasonCode
+from shared.events import Reason
 
 REASONS = TypeAdapter(list[Reason])
 
-Found = list[tuple[ReasonCode, str | None]]
+Found = list[tuple[str, str | None]]
 
 
 def reasons_of(outcome: Row) -> Found:
