@@ -21,7 +21,7 @@ demo: install  ## run a small real registration day through the whole system
 	ENROLL_STATE_DIR=.enroll/demo $(BIN)/enroll day loadtests/data/pu-cs-fal07
 
 test: install lint  ## every default test, on real Kafka and PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 lint: install  ## ruff, mypy --strict and import-linter
 	$(BIN)/ruff check .

@@ -4,11 +4,13 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import services.capacity
 import services.enrollment
@@ -23,7 +25,20 @@ VERSIONS = {
     Service.STUDENT: services.student,
     Service.CAPACITY: services.capacity,
 }
+SAGA_TESTS = "services/tests/saga/"
 _NUMBERS = itertools.count(1)
+
+
+class BySharedFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Divides tests among workers, and keeps together what shares fixtures: a file, the saga's."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SAGA_TESTS if nodeid.startswith(SAGA_TESTS) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySharedFixtures:
+    """Use it wherever tests are divided."""
+    return BySharedFixtures(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -291,6 +291,10 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back_reader, back_writer = await asyncio.open_connection(*self._target)
+        if self._server is None or not self._server.is_serving():
+            writer.transport.abort()  # it came just before the cut
+            back_writer.transport.abort()
+            return
         self._writers |= {writer, back_writer}
         for source, sink in ((reader, back_writer), (back_reader, writer)):
             task = asyncio.create_task(self._pump(source, sink))
