@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from schemas import publishing
-from schemas.generated import generated_files
+from schemas.files import generated_files
 
 app = typer.Typer(
     help="The published contract: event schemas, examples, AsyncAPI document, choreography.",

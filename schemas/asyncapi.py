@@ -4,7 +4,7 @@ from inspect import getdoc
 from typing import Any, Final
 
 from schemas.event_schemas import schema_name
-from schemas.flattening import JsonObject
+from schemas.json_object import JsonObject
 from schemas.message_headers import header_schema
 from schemas.messages import example_body, example_headers
 from shared.choreography import REACTIONS, SECTION_CATALOG, TOPICS, Service, Topic, subscriptions

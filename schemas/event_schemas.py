@@ -4,7 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from schemas.flattening import JsonObject
+from schemas.json_object import JsonObject
 from shared.choreography import TOPIC_OF
 from shared.events import Event
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from schemas.event_schemas import schema_name
-from schemas.flattening import JsonObject
+from schemas.json_object import JsonObject
 from shared.choreography import TOPIC_OF
 from shared.events import EnrollmentEvent, Event
 

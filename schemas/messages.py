@@ -6,7 +6,7 @@ from uuid import UUID
 
 from schemas.event_schemas import schema_id
 from schemas.example_events import EXAMPLE_OF, OPENED_AT
-from schemas.flattening import JsonObject
+from schemas.json_object import JsonObject
 from shared.choreography import TOPIC_OF
 from shared.codec import encode_body, encode_headers
 from shared.events import EnrollmentEvent, Event, SectionPublished, StudentPublished

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from schemas.compatibility import breaking_changes
+from schemas.comparing.compatibility import breaking_changes
 from schemas.event_schemas import schema_name
-from schemas.generated import EVENTS, EXAMPLES, event_path
+from schemas.files import EVENTS, EXAMPLES, event_path
 from shared.choreography import TOPIC_OF
 from shared.events import Event
 

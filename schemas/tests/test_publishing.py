@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from schemas.__main__ import app
-from schemas.generated import generated_files
+from schemas.files import generated_files
 from schemas.publishing import HERE, out_of_date, write
 
 Edit = Callable[[dict[str, Any]], None]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from schemas.generated import event_path
+from schemas.files import event_path
 from schemas.publishing import HERE
 from shared.events import Event
 

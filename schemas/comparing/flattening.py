@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-JsonObject = dict[str, Any]
+from schemas.json_object import JsonObject
 
 # They say nothing of which values are valid; `default` is looked at where a field is.
 ANNOTATIONS: Final = frozenset(

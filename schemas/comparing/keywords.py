@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas.choices import type_set, value_set
-from schemas.flattening import ANNOTATIONS, JsonObject
-from schemas.limits import LIMITS
-from schemas.wording import listed, same
+from schemas.comparing.choices import type_set, value_set
+from schemas.comparing.flattening import ANNOTATIONS
+from schemas.comparing.limits import LIMITS
+from schemas.comparing.wording import listed, same
+from schemas.json_object import JsonObject
 
 
 class Effect(StrEnum):

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from schemas.flattening import JsonObject
-from schemas.wording import said
+from schemas.comparing.wording import said
+from schemas.json_object import JsonObject
 
 _NUMBERS: Final = frozenset({"number", "integer"})
 _EVERY_TYPE: Final = _NUMBERS | {"string", "boolean", "null", "array", "object"}

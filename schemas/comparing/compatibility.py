@@ -2,10 +2,11 @@
 
 from typing import Final, assert_never
 
-from schemas.comparison import compare
-from schemas.flattening import CannotCompareError, JsonObject, flattened
-from schemas.keywords import Change, Effect
-from schemas.wording import same
+from schemas.comparing.comparison import compare
+from schemas.comparing.flattening import CannotCompareError, flattened
+from schemas.comparing.keywords import Change, Effect
+from schemas.comparing.wording import same
+from schemas.json_object import JsonObject
 from shared.choreography import Service
 
 # Writers outside go on writing as before: what was valid must stay valid, and be heard.

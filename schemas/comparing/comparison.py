@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from schemas.flattening import ANNOTATIONS, CannotCompareError, JsonObject
-from schemas.keywords import KEYWORD_CHECKS, Change, Check, Effect
-from schemas.wording import said, same
+from schemas.comparing.flattening import ANNOTATIONS, CannotCompareError
+from schemas.comparing.keywords import KEYWORD_CHECKS, Change, Check, Effect
+from schemas.comparing.wording import said, same
+from schemas.json_object import JsonObject
 
 
 def compare(before: Any, after: Any, path: str = "$") -> Iterator[Change]:

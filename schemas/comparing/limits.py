@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-from schemas.flattening import JsonObject
+from schemas.json_object import JsonObject
 
 Strictness = tuple[float, bool]  # an exclusive bound is stricter than an inclusive one there
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from schemas import comparison
-from schemas.compatibility import breaking_changes
-from schemas.keywords import Check
-from schemas.tests.cases import ALTERING, NARROWING, NULL, SAME, STRING, Schema
+from schemas.comparing import comparison
+from schemas.comparing.compatibility import breaking_changes
+from schemas.comparing.keywords import Check
+from schemas.comparing.tests.cases import ALTERING, NARROWING, NULL, SAME, STRING, Schema
 from shared.choreography import Service
 
 OUTSIDE = None
