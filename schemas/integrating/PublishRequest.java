@@ -21,11 +21,11 @@ public class PublishRequest {
             "ce_subject", enrollmentId,
             "ce_time", Instant.now().toString()
         ).forEach((name, value) -> record.headers().add(name, value.getBytes()));
+        String timeoutMs = System.getenv().getOrDefault("TIMEOUT_MS", "30000");
         Map<String, Object> settings = Map.of(
-            "bootstrap.servers", args[0],
-            "enable.idempotence", true,
-            "acks", "all",
-            "max.block.ms", System.getenv().getOrDefault("TIMEOUT_MS", "30000"));
+            "bootstrap.servers", args[0], "enable.idempotence", true, "acks", "all",
+            "linger.ms", 0, // the time for the delivery must hold it and the time for a request
+            "max.block.ms", timeoutMs, "request.timeout.ms", timeoutMs, "delivery.timeout.ms", timeoutMs);
         var strings = new StringSerializer();
         try (var producer = new KafkaProducer<>(settings, strings, strings)) {
             var place = producer.send(record).get(); // returns when Kafka has it
