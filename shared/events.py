@@ -19,6 +19,7 @@ from pydantic import (
 from shared.identifiers import CourseId, EnrollmentId, SectionId, SectionKey, StudentId, Term
 
 SECTIONS_MAX = 50
+COMPLETED_COURSES_MAX = 1000
 CANCEL_REASON_LENGTH_MAX = 500
 INTEGER_MAX = 2**31 - 1
 VERSION_MAX = 2**63 - 1
@@ -295,7 +296,9 @@ class StudentPublished(Event):
     student_id: StudentIdField
     max_credits: Count
     holds: Annotated[tuple[Hold, ...], Field(max_length=SECTIONS_MAX)] = ()
-    completed_courses: Annotated[tuple[CourseIdField, ...], Field(max_length=1000)] = ()
+    completed_courses: Annotated[
+        tuple[CourseIdField, ...], Field(max_length=COMPLETED_COURSES_MAX)
+    ] = ()
     windows: Annotated[tuple[Window, ...], Field(max_length=SECTIONS_MAX)] = ()
 
 

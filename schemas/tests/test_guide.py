@@ -6,10 +6,21 @@ from pathlib import Path
 import pytest
 
 from schemas.tests.guide import GUIDE, SCHEMAS, Block, blocks, table
+from schemas.tests.validation import published_schema
+from services.enrollment.settings import EnrollmentSettings
 from shared import events
 from shared.choreography import TOPICS
 from shared.codec import BODY_BYTES_MAX
-from shared.events import CANCEL_REASON_LENGTH_MAX, SECTIONS_MAX, ReasonCode, Stage
+from shared.events import (
+    CANCEL_REASON_LENGTH_MAX,
+    COMPLETED_COURSES_MAX,
+    SECTIONS_MAX,
+    Event,
+    ReasonCode,
+    SectionPublished,
+    Stage,
+    StudentPublished,
+)
 from shared.message import Unreadability
 from shared.reasons import TEXTS
 from shared.topics import RETENTION_MS
@@ -76,6 +87,46 @@ def test_the_limits_are_those_of_the_code() -> None:
     text = GUIDE.read_text()
 
     assert f"at most {BODY_BYTES_MAX // 1024} KiB" in text
+    assert f"more than {BODY_BYTES_MAX // 1024} KiB" in text
     assert f"1 to {SECTIONS_MAX} sections" in text
     assert f"{CANCEL_REASON_LENGTH_MAX} characters are kept" in text
     assert f"kept for {RETENTION_MS // (24 * 3600 * 1000)} days" in text
+
+
+def items_max(event_type: type[Event], field: str) -> str:
+    return f"{published_schema(event_type)['properties'][field]['maxItems']:,}"
+
+
+def test_the_limits_of_the_catalogs_are_those_of_the_published_schemas() -> None:
+    text = GUIDE.read_text()
+
+    student = {name: items_max(StudentPublished, name) for name in ("holds", "windows")}
+    courses = items_max(StudentPublished, "completed_courses")
+    section = {
+        name: items_max(SectionPublished, name)
+        for name in ("meetings", "prerequisites", "corequisites")
+    }
+
+    assert courses == f"{COMPLETED_COURSES_MAX:,}"
+    assert (
+        f"at most {student['holds']} holds, {student['windows']} windows "
+        f"and {courses} completed courses"
+    ) in text
+    assert (
+        f"at most {section['meetings']} meetings, {section['prerequisites']} lists of "
+        f"prerequisites and {section['corequisites']} corequisites"
+    ) in text
+
+
+def test_the_times_are_the_defaults_of_the_settings() -> None:
+    text = GUIDE.read_text()
+    fields = EnrollmentSettings.model_fields
+
+    default, maximum, early_cancel_days = (
+        fields[name].default
+        for name in ("deadline_default_seconds", "deadline_maximum_seconds", "early_cancel_days")
+    )
+
+    assert default == maximum
+    assert f"both {default} s unless they chose otherwise" in text
+    assert f"remembered for {early_cancel_days} days" in text
