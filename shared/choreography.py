@@ -29,7 +29,7 @@ class Topic:
 class Reaction:
     """What one service does on one event; `says` lists what it may emit.
 
-    One that `can_wait` is for nobody to wait for: it may come with the next that cannot.
+    No outcome waits for one that `can_wait`: it may come with the next that cannot.
     """
 
     on: type[Event] | str

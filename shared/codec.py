@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.choreography import REQUESTS, SECTION_CATALOG, TOPICS
-from shared.desk import Interest
 from shared.events import (
     EnrollmentCancellationRequested,
     EnrollmentRequested,
@@ -25,7 +24,7 @@ from shared.events import (
     TermField,
 )
 from shared.identifiers import EnrollmentId, EventId, SectionKey
-from shared.message import Arrival, Headers, Message, Unreadability, Unreadable
+from shared.message import Arrival, Headers, Interest, Message, Unreadability, Unreadable
 
 BODY_BYTES_MAX: Final = 64 * 1024
 PROBLEMS_MAX: Final = 20
@@ -107,7 +106,7 @@ def interest_in(
     patient: Collection[type[Event]],
 ) -> Interest:
     """Tell by the headers alone how much a service wants an event; what they hide, it wants now."""
-    event_type = _TYPES[topic].get(_text(headers, "ce_type") or "")
+    event_type = _known_type(topic, headers)
     if event_type is None:
         return Interest.NOW
     if event_type not in wanted:
@@ -115,9 +114,14 @@ def interest_in(
     return Interest.LATER if event_type in patient else Interest.NOW
 
 
+def _known_type(topic: str, headers: Mapping[str, bytes]) -> type[Event] | None:
+    return _TYPES[topic].get(_text(headers, "ce_type") or "")
+
+
 def _decode(message: Message, wanted: Collection[type[Event]]) -> Arrival | None:
     headers = dict(message.headers)
-    if interest_in(message.topic, headers, wanted=wanted, patient=()) is Interest.NONE:
+    known_type = _known_type(message.topic, headers)
+    if known_type is not None and known_type not in wanted:
         return None
     if message.value is None:
         return Arrival(message, _NO_EVENT_ID, _tombstone(message), _text(headers, "traceparent"))

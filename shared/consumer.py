@@ -11,10 +11,10 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import Message as ClientMessage
 
 from shared.codec import headers_of
-from shared.desk import Desk, Interest, InterestIn, ReadBatch, Run
+from shared.desk import Desk, InterestIn, ReadBatch, Run
 from shared.errors import MemberFencedError, StaleBatchError
 from shared.identifiers import PartitionKey
-from shared.message import Headers, Message, Move
+from shared.message import Headers, Interest, Message, Move
 
 LOGGER: Final = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.1

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Protocol
 
 from shared.identifiers import PartitionKey
-from shared.message import Message, Move
+from shared.message import Interest, Message, Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +15,6 @@ class ReadBatch:
 
     messages: Sequence[Message]
     moves: dict[PartitionKey, Move]
-
-
-class Interest(Enum):
-    """How much a service wants what it reads."""
-
-    NONE = auto()  # it does not react to it
-    LATER = auto()  # it does, and nobody waits for that
-    NOW = auto()
 
 
 InterestIn = Callable[[str, Mapping[str, bytes]], Interest]  # in an event, by topic and headers

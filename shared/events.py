@@ -95,7 +95,7 @@ class Stage(StrEnum):
     DEADLINE = "deadline"
 
 
-REASON_CODE_PATTERN = r"^[a-z][a-z_]{0,63}$"
+REASON_CODE_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
 # A reader bears with a code that it does not know: a rule may be added at any time.
 ReasonCodeField = Annotated[
     ReasonCode | Annotated[str, StringConstraints(pattern=REASON_CODE_PATTERN)],
@@ -278,7 +278,9 @@ class SectionPublished(Event):
     meetings: Annotated[tuple[Meeting, ...], Field(max_length=SECTIONS_MAX)] = ()
     state: SectionState = SectionState.OPEN
     prerequisites: Annotated[
-        tuple[Annotated[tuple[CourseIdField, ...], Field(min_length=1)], ...],
+        tuple[
+            Annotated[tuple[CourseIdField, ...], Field(min_length=1, max_length=SECTIONS_MAX)], ...
+        ],
         Field(max_length=SECTIONS_MAX),
     ] = ()
     corequisites: Annotated[tuple[CourseIdField, ...], Field(max_length=SECTIONS_MAX)] = ()

@@ -1,7 +1,7 @@
 """What a topic holds and how it reads: messages, arrivals, and what cannot be read."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from shared.events import Event
 from shared.identifiers import EnrollmentId, EventId, PartitionKey
@@ -24,6 +24,14 @@ class Message:
     def partition_key(self) -> PartitionKey:
         """Name the partition it was read from."""
         return PartitionKey(self.topic, self.partition)
+
+
+class Interest(Enum):
+    """How much a service wants what it reads."""
+
+    NONE = auto()  # it does not react to it
+    LATER = auto()  # it does, and no outcome waits for that
+    NOW = auto()
 
 
 @dataclass(frozen=True, slots=True)

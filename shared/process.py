@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from shared import catalogs, inbox, offsets
 from shared.admin import AdminServer
-from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen
+from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen, BreakerState
 from shared.choreography import Service, patient_events, subscriptions
 from shared.clock import Clock, system_clock
 from shared.codec import describe, interest_in
@@ -228,11 +228,16 @@ class Process(Generic[State]):
     def _checks(self) -> dict[str, bool]:
         consumer = self._consumer.consumer
         return {
-            "database": self.instruments.database_is_up,
+            "database": self._is_database_up(),
             "group_joined": consumer is not None and consumer.has_joined,
             "catalogs_read": not self.gates.is_closed_for(catalogs.REASON),
             "kafka": not self._kafka_breaker.is_open,
         }
+
+    def _is_database_up(self) -> bool:
+        """The probe alone would not tell: it rests while others' failures keep the breaker open."""
+        state = self._database_breaker.snapshot().state
+        return self.instruments.database_is_up and state is BreakerState.CLOSED
 
     def _details(self) -> dict[str, Any]:
         consumer = self._consumer.consumer

@@ -1,10 +1,13 @@
 """What each reason of a refusal says to a student, in English and in Spanish."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from shared.events import Reason, ReasonCode
 from shared.identifiers import SectionId
+
+NAMED_MAX: Final = 5
+REASONS_BYTES_MAX: Final = 48 * 1024  # of the 64 KiB that a body may have
 
 
 class Text(NamedTuple):
@@ -82,10 +85,27 @@ TEXTS: Final[Mapping[ReasonCode, Text]] = {
 }
 
 
-def one_of(names: Iterable[str]) -> Text:
-    """Join alternatives."""
-    listed = list(names)
-    return Text(" or ".join(listed), " o ".join(listed))
+def one_of(choices: Sequence[Text]) -> Text:
+    """Join alternatives; of many only the first are named, for a sentence has an end."""
+    named, more = choices[:NAMED_MAX], len(choices) - NAMED_MAX
+    rest = [Text(f"one of {more} more", f"una de {more} más")] if more > 0 else []
+    said = [*named, *rest]
+    return Text(" or ".join(one.en for one in said), " o ".join(one.es for one in said))
+
+
+def fitting(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Give as many of the first reasons as an event, and the outcome made of it, has room for.
+
+    Hundreds of reasons take more than a message may have, and then nobody could read any.
+    """
+    kept: list[Reason] = []
+    size_bytes = 0
+    for one in reasons:
+        size_bytes += len(one.model_dump_json().encode()) + 1
+        if size_bytes > REASONS_BYTES_MAX:
+            break
+        kept.append(one)
+    return tuple(kept)
 
 
 def reason(code: ReasonCode, section_id: SectionId | None = None, **values: object) -> Reason:

@@ -3,6 +3,7 @@
 To add a rule, write its function and a line in RULES; its text is in shared/reasons.py.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ from shared.events import (
     Window,
 )
 from shared.identifiers import CourseId, SectionId
-from shared.reasons import Text, one_of, reason
+from shared.reasons import Text, fitting, one_of, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,8 @@ def within_window(request: Request) -> Iterator[Reason]:
 
 def _show_windows(windows: Sequence[Window]) -> Text:
     bounds = [(_show(w.opens_at), _show(w.closes_at)) for w in windows]
-    return Text(
-        " or ".join(f"{opens} to {closes}" for opens, closes in bounds),
-        " o ".join(f"de {opens} a {closes}" for opens, closes in bounds),
+    return one_of(
+        [Text(f"{opens} to {closes}", f"de {opens} a {closes}") for opens, closes in bounds]
     )
 
 
@@ -140,18 +140,26 @@ def prerequisites_completed(request: Request) -> Iterator[Reason]:
     for section in request.new():
         for courses in section.prerequisites:
             if completed.isdisjoint(courses):
-                yield reason(ReasonCode.PREREQUISITE, section.section_id, courses=one_of(courses))
+                yield reason(ReasonCode.PREREQUISITE, section.section_id, courses=_names(courses))
+
+
+def _names(courses: Sequence[CourseId]) -> Text:
+    return one_of([Text(course, course) for course in courses])
 
 
 def corequisites_taken(request: Request) -> Iterator[Reason]:
-    """Each corequisite must be in the same request, in a claim held, or completed."""
+    """Each corequisite must be in the same request, in a claim held, or completed.
+
+    A section is not its own: of its own course it requires another section.
+    """
     if request.student is None:
         return
-    taken = set(request.student.completed_courses)
-    taken |= {section.course_id for section in (*request.known(), *request.others())}
+    completed = frozenset(request.student.completed_courses)
+    taken = Counter(section.course_id for section in (*request.new(), *request.others()))
     for section in request.new():
         for course in section.corequisites:
-            if course not in taken:
+            is_taken = taken[course] > (course == section.course_id)
+            if not is_taken and course not in completed:
                 yield reason(ReasonCode.COREQUISITE, section.section_id, course=course)
 
 
@@ -201,4 +209,4 @@ RULES: Final[tuple[Rule, ...]] = (
 
 def reasons_against(request: Request) -> tuple[Reason, ...]:
     """Give every reason against a request, in the order of the rules, then of its sections."""
-    return tuple(found for rule in RULES for found in rule(request))
+    return fitting(found for rule in RULES for found in rule(request))

@@ -23,11 +23,14 @@ from shared.choreography import (
     TOPICS,
     Service,
     Topic,
+    patient_events,
     subscriptions,
 )
 from shared.events import (
     Contract,
+    EnrollmentCancelled,
     EnrollmentEvent,
+    EnrollmentRejected,
     EnrollmentRequested,
     Event,
     MalformedRequest,
@@ -217,6 +220,18 @@ def test_a_service_subscribes_to_the_topics_of_what_it_reacts_to(service: Servic
 @services
 def test_no_service_reads_what_it_writes(service: Service) -> None:
     assert all(topic.writer is not service for topic in subscriptions(service))
+
+
+def test_only_giving_back_can_wait() -> None:
+    ends = {EnrollmentRejected, EnrollmentCancelled}
+
+    patient = {service: patient_events(service) for service in Service}
+
+    assert patient == {
+        Service.ENROLLMENT: set(),
+        Service.STUDENT: ends,
+        Service.CAPACITY: ends,
+    }
 
 
 def test_every_event_is_reacted_to_or_ends_the_story() -> None:

@@ -9,8 +9,9 @@ from shared import offsets
 from shared.consumer import BatchConsumer
 from shared.consumer_settings import consumer_settings
 from shared.database import Database
-from shared.desk import Interest, ReadBatch
+from shared.desk import ReadBatch
 from shared.identifiers import PartitionKey
+from shared.message import Interest
 from shared.streams import BatchRun
 from shared.tests.machinery import (
     Servers,
@@ -21,7 +22,7 @@ from shared.tests.machinery import (
 TAKEN = "CREATE TABLE taken (topic text, partition int, number bigint, value text)"
 SESSION_SECONDS = 6.0
 IGNORED, PATIENT = (("interest", b"none"),), (("interest", b"later"),)
-INTERESTS = {None: Interest.NOW, b"none": Interest.NONE, b"later": Interest.LATER}
+INTERESTS = {b"now": Interest.NOW, b"none": Interest.NONE, b"later": Interest.LATER}
 
 
 class DatabaseDesk:
@@ -85,6 +86,7 @@ async def member(
     desk: DatabaseDesk,
     instance: str = "1",
     interval_seconds_max: float = 0.025,
+    batch_size_max: int = 100,
     **settings: Any,
 ) -> AsyncIterator[BatchConsumer]:
     """Run a member of a group as long as the block; static, so that it does not leave it."""
@@ -93,10 +95,8 @@ async def member(
         made | settings,
         topics,
         desk,
-        interest_in=lambda _topic, headers: INTERESTS.get(
-            headers.get("interest", b""), Interest.NOW
-        ),
-        batch_size_max=100,
+        interest_in=lambda _topic, headers: INTERESTS[headers.get("interest", b"now")],
+        batch_size_max=batch_size_max,
         interval_seconds_max=interval_seconds_max,
     )
     consumer.start()

@@ -23,6 +23,7 @@ from shared.codec import (
     encode_body,
     encode_headers,
     headers_of,
+    interest_in,
     raw_headers,
     uses_inbox,
 )
@@ -30,6 +31,7 @@ from shared.events import (
     CANCEL_REASON_LENGTH_MAX,
     EnrollmentCancellationRequested,
     EnrollmentEvent,
+    EnrollmentOpened,
     EnrollmentRejected,
     EnrollmentRequested,
     Event,
@@ -44,7 +46,7 @@ from shared.events import (
     StudentWithdrawn,
 )
 from shared.identifiers import EnrollmentId, EventId, SectionId, SectionKey, StudentId, Term
-from shared.message import Arrival, Message, Unreadability, Unreadable
+from shared.message import Arrival, Interest, Message, Unreadability, Unreadable
 
 NOW = datetime(2026, 1, 12, 8, 0, tzinfo=UTC)
 ENROLLMENT = "2f1c9b7e-6d1f-4c51-8d0e-0a1b2c3d4e5f"
@@ -524,3 +526,25 @@ def test_a_message_without_a_body_is_nothing_outside_the_catalogs(topic: Any) ->
     read_as = decode(message(None, binary("EnrollmentRequested"), topic=topic.name), ALL)
 
     assert refused(read_as) == (Unreadability.NOT_JSON, "the body is empty")
+
+
+@pytest.mark.parametrize(
+    ("headers", "interest"),
+    [
+        pytest.param({"ce_type": b"EnrollmentOpened"}, Interest.NOW, id="wanted"),
+        pytest.param({"ce_type": b"EnrollmentRejected"}, Interest.LATER, id="wanted, and patient"),
+        pytest.param({"ce_type": b"EnrollmentConfirmed"}, Interest.NONE, id="not wanted"),
+        pytest.param({"ce_type": b"SeatReserved"}, Interest.NOW, id="of another topic"),
+        pytest.param({"ce_type": b"\xff"}, Interest.NOW, id="no text"),
+        pytest.param({}, Interest.NOW, id="structured, or no CloudEvent"),
+    ],
+)
+def test_the_headers_tell_how_much_an_event_is_wanted(
+    headers: dict[str, bytes], interest: Interest
+) -> None:
+    wanted: set[type[Event]] = {EnrollmentOpened, EnrollmentRejected}
+    patient: set[type[Event]] = {EnrollmentRejected}
+
+    found = interest_in(ENROLLMENT_EVENTS.name, headers, wanted=wanted, patient=patient)
+
+    assert found is interest

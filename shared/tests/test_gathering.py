@@ -1,6 +1,7 @@
 """How the consumer's thread cuts what it reads into batches."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -22,6 +23,7 @@ from shared.tests.reading import (
     TAKEN,
     DatabaseDesk,
     member,
+    numbers,
     until_taken,
 )
 
@@ -121,11 +123,52 @@ async def test_what_can_wait_comes_with_the_next_that_cannot(
     assert [len(batch.messages) for batch in desk.started] == [1, 2]
 
 
-async def test_what_can_wait_does_not_wait_for_ever(servers: Servers, database: Database) -> None:
+async def test_what_can_wait_does_not_wait_for_ever(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.consumer.COMPANY_SECONDS", 1.0)
     topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
 
     async with member(servers, unique("group"), [topic], desk):
-        produce(servers.kafka_url, topic, ["1", "2"], headers=PATIENT)
+        produce(servers.kafka_url, topic, ["1"])
+        await until_taken(database, topic, ["1"])
+        began = time.monotonic()
+        produce(servers.kafka_url, topic, ["2"], headers=PATIENT)
         await until_taken(database, topic, ["1", "2"])
 
-    assert desk.ended_badly == []
+    assert 0.9 < time.monotonic() - began < 10
+
+
+async def test_what_waits_for_company_makes_no_batch_larger_than_allowed(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.consumer.COMPANY_SECONDS", 3600.0)
+    topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
+
+    async with member(servers, unique("group"), [topic], desk, batch_size_max=3):
+        produce(servers.kafka_url, topic, numbers(0, 6), headers=PATIENT)
+        produce(servers.kafka_url, topic, numbers(6, 7))
+        await until_taken(database, topic, numbers(0, 7))
+
+    assert max(len(batch.messages) for batch in desk.started) <= 3
+
+
+async def test_a_partition_revoked_while_its_events_wait_takes_them_with_it(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.consumer.COMPANY_SECONDS", 5.0)
+    topic, group = new_topic(servers.kafka_url, partitions=2), unique("group")
+    first, second = DatabaseDesk(database), DatabaseDesk(database)
+
+    async with member(servers, group, [topic], first):
+        for partition in (0, 1):
+            produce(servers.kafka_url, topic, ["1"], partition=partition)
+        await until_taken(database, topic, ["1", "1"])
+        for partition in (0, 1):
+            produce(servers.kafka_url, topic, ["2"], partition=partition, headers=PATIENT)
+        async with member(servers, group, [topic], second, instance="2"):
+            await until_taken(database, topic, ["1", "2"] * 2)
+
+    taken_by = [sum(len(batch.messages) for batch in desk.started) for desk in (first, second)]
+    assert sum(taken_by) == 4
+    assert (first.ended_badly, second.ended_badly) == ([], [])

@@ -8,9 +8,8 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from shared.consumer import BatchConsumer
-from shared.desk import Interest
 from shared.identifiers import PartitionKey
-from shared.message import Move
+from shared.message import Interest, Move
 
 FIRST, SECOND = PartitionKey("t", 0), PartitionKey("t", 1)
 

@@ -1,7 +1,7 @@
 """Makes students, sections and enrollments, and has the student service react to them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -73,6 +73,12 @@ def student(
 ) -> StudentPublished:
     fields = {"version": version, "student_id": student_id, "max_credits": max_credits}
     return StudentPublished.model_validate(fields | more)
+
+
+def window(opens: float, closes: float, term: Term = TERM) -> dict[str, object]:
+    """A window that opens and closes so many seconds from now."""
+    bounds = {"opens_at": timedelta(seconds=opens), "closes_at": timedelta(seconds=closes)}
+    return {"term": term, **{name: NOW + distance for name, distance in bounds.items()}}
 
 
 def opened(

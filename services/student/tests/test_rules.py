@@ -1,14 +1,10 @@
 """The registration rules, one by one and together."""
 
-from datetime import timedelta
-
 import pytest
 
 from services.student.model import ClaimState
-from services.student.tests import faults
 from services.student.tests.making import (
     NEXT_TERM,
-    NOW,
     TERM,
     TUESDAY,
     cancelled,
@@ -21,17 +17,17 @@ from services.student.tests.making import (
     said,
     section,
     student,
+    window,
     withdrawn,
 )
 from shared.events import (
-    Event,
     Meeting,
     ReasonCode,
     SectionPublished,
     StudentRejected,
     StudentWithdrawn,
 )
-from shared.identifiers import StudentId, Term
+from shared.identifiers import StudentId
 
 # Who may ask, and for what.
 
@@ -307,12 +303,6 @@ def test_a_hold_that_was_lifted_blocks_no_more() -> None:
     assert is_validated(events)
 
 
-def window(opens: float, closes: float, term: Term = TERM) -> dict[str, object]:
-    """A window that opens and closes so many seconds from now."""
-    bounds = {"opens_at": timedelta(seconds=opens), "closes_at": timedelta(seconds=closes)}
-    return {"term": term, **{name: NOW + distance for name, distance in bounds.items()}}
-
-
 @pytest.mark.parametrize(
     ("windows", "is_open"),
     [
@@ -456,6 +446,17 @@ def test_two_sections_that_require_each_other_are_taken_together_or_not_at_all()
     assert is_validated(together)
 
 
+def test_a_section_is_not_its_own_corequisite_but_another_of_its_course_is() -> None:
+    lab = section("lab", course_id="P", corequisites=["P"])
+    state = knowing(student("S1"), student("S2"), lab, section("lecture", course_id="P"))
+
+    alone = said(state, opened(1, "lab"))
+    together = said(state, opened(2, "lab", "lecture", student_id="S2"))
+
+    assert codes(alone) == [(ReasonCode.COREQUISITE, "lab")]
+    assert is_validated(together)
+
+
 # Parts of a course.
 
 
@@ -513,48 +514,3 @@ def test_a_section_that_is_held_is_not_called_a_second_of_its_part() -> None:
     events = said(state, opened(2, "A"))
 
     assert codes(events) == [(ReasonCode.ALREADY_ENROLLED, "A")]
-
-
-# All rules at once.
-
-
-def troubled(*reasons: ReasonCode) -> list[Event]:
-    """Ask for something that is wrong in all of these ways, after what is held was claimed."""
-    fault = faults.together(reasons)
-    state = knowing(student(max_credits=faults.LIMIT), *faults.catalog())
-    if fault.held:
-        assert is_validated(said(state, opened(1, *fault.held)))
-    if ReasonCode.UNKNOWN_STUDENT in reasons:
-        said(state, StudentWithdrawn(student_id=StudentId("S1")))
-    else:
-        said(state, student(max_credits=faults.LIMIT, version=2, **fault.student))
-    return said(state, opened(2, *fault.asked))
-
-
-def test_there_is_a_fault_for_every_reason_that_a_rule_gives() -> None:
-    capacitys = {ReasonCode.SECTION_FULL, ReasonCode.SECTION_CLOSED, ReasonCode.SECTION_CANCELLED}
-    enrollments = {ReasonCode.DEADLINE, ReasonCode.BAD_REQUEST}
-
-    assert set(faults.FAULTS) == (
-        set(ReasonCode) - capacitys - enrollments - {ReasonCode.ALREADY_RELEASED}
-    )
-
-
-def test_without_a_fault_the_same_request_is_fine() -> None:
-    assert is_validated(troubled())
-
-
-@pytest.mark.parametrize("one", faults.FAULTS)
-def test_each_rule_is_broken_alone(one: ReasonCode) -> None:
-    assert codes(troubled(one)) == faults.expected([one])
-
-
-@pytest.mark.parametrize("two", faults.pairs(), ids="-".join)
-def test_every_two_rules_are_told_at_once(two: tuple[ReasonCode, ReasonCode]) -> None:
-    assert codes(troubled(*two)) == faults.expected(two)
-
-
-def test_all_rules_are_told_at_once() -> None:
-    everything = [code for code in faults.FAULTS if code is not ReasonCode.UNKNOWN_STUDENT]
-
-    assert codes(troubled(*everything)) == faults.expected(everything)
