@@ -1,8 +1,9 @@
 """Reads the optional files about students: holds.csv, windows.csv and completed_courses.csv."""
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from shared.identifiers import CourseId, StudentId, Term
 
 COMPLETED_COURSES_MAX: Final = 1000
 Key = tuple[Any, ...]  # what tells the rows of one student apart, and puts them in order
+_Said = defaultdict[StudentId, dict[Key, int]]  # the lines of each student by their keys
 
 
 @dataclass(frozen=True)
@@ -68,43 +70,27 @@ def with_student_files(
 ) -> tuple[StudentPublished, ...]:
     """Add what the optional files say of these students; the bad lines go to `bad`.
 
+    A file with a bad line says nothing of any student.
     A field of which nothing is said is not among the entry's `model_fields_set`.
     """
     known = {student.student_id for student in students}
     for file in STUDENT_FILES:
         if known and os.path.lexists(folder / file.name):
             said = _read(folder, file, known, bad)
-            students = [_with_field(student, file, term, said) for student in students]
+            if said is not None:
+                students = [_with_field(student, file, term, said) for student in students]
     return tuple(students)
-
-
-@dataclass
-class _Said:
-    """What a file says: the lines of each student by their keys, and where that is in doubt."""
-
-    lines: dict[StudentId, dict[Key, int]] = field(default_factory=dict)
-    doubtful: set[StudentId] = field(default_factory=set)
-    is_whole: bool = True
-
-    def of(self, student_id: StudentId) -> list[Key] | None:
-        """List a student's keys; None, which leaves all as it is, where a bad line may be hers.
-
-        So what has bad lines clears nothing: any of them may have been of a student without lines.
-        """
-        if student_id in self.doubtful or (not self.is_whole and student_id not in self.lines):
-            return None
-        return sorted(self.lines.get(student_id, ()))
 
 
 def _read(
     folder: Path, file: StudentFile, known: Collection[StudentId], bad: list[BadLine]
-) -> _Said:
-    said, before = _Said(), len(bad)
+) -> _Said | None:
+    """Give what the file says; None if it has a bad line, which may be about any student."""
+    said, before = _Said(dict), len(bad)
     for row in read_rows(folder / file.name, file.columns, bad):
         _take(row, file, known, said)
         bad.extend(BadLine(file.name, row.line, problem) for problem in row.problems)
-    said.is_whole = len(bad) == before
-    return said
+    return said if len(bad) == before else None
 
 
 def _take(row: Row, file: StudentFile, known: Collection[StudentId], said: _Said) -> None:
@@ -112,23 +98,20 @@ def _take(row: Row, file: StudentFile, known: Collection[StudentId], said: _Said
     if not row.problems and student_id not in known:
         row.problems.append(f"{student_id} has no good line in {STUDENTS_FILE}: add or mend it")
     key = file.key_of(row)
-    lines = said.lines.get(student_id, {})
-    if key in lines and not row.problems:
-        row.problems.append(f"line {lines[key]} says the same: remove one of them")
-        return
-    if len(lines) == file.at_most:
-        row.problems.append(f"{student_id} has {file.at_most} lines already: remove some")
     if row.problems:
-        said.doubtful.add(student_id)
+        return
+    lines = said[student_id]
+    if key in lines:
+        row.problems.append(f"line {lines[key]} says the same: remove one of them")
+    elif len(lines) == file.at_most:
+        row.problems.append(f"{student_id} has {file.at_most} lines already: remove some")
     else:
-        said.lines.setdefault(student_id, {})[key] = row.line
+        lines[key] = row.line
 
 
 def _with_field(
     student: StudentPublished, file: StudentFile, term: Term, said: _Said
 ) -> StudentPublished:
-    keys = said.of(student.student_id)
-    if keys is None:
-        return student
+    keys = sorted(said.get(student.student_id, ()))
     entries = tuple(file.entry_of(key, term) for key in keys)
     return student.model_copy(update={file.field: entries})
