@@ -1,6 +1,7 @@
 """What a set says that is new to the catalogs: only that is published."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -31,12 +32,17 @@ def _completed(said: CatalogEntry, before: CatalogEntry, term: Term) -> CatalogE
     update = {name: getattr(before, name) for name in unsaid}
     if "windows" in said.model_fields_set:
         others = [window for window in _windows_of(before) if window.term != term]
-        update["windows"] = (*others, *_windows_of(said))
+        # in one order, so that sets of several terms, one after the other, are no news again
+        update["windows"] = tuple(sorted((*others, *_windows_of(said)), key=_order_of))
     return said.model_copy(update=update)
 
 
 def _windows_of(entry: CatalogEntry) -> tuple[Window, ...]:
     return entry.windows if isinstance(entry, StudentPublished) else ()
+
+
+def _order_of(window: Window) -> tuple[Term, datetime, datetime]:
+    return window.term, window.opens_at, window.closes_at
 
 
 def _readable(entry: CatalogEntry) -> CatalogEntry:

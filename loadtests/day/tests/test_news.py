@@ -111,8 +111,22 @@ def test_windows_of_other_terms_stay() -> None:
     moved = list(news([student(windows=(window("fall", 2),))], known, TERM))
     cleared = list(news([student(windows=())], known, TERM))
 
-    assert moved == [student(3, windows=(window("spring"), window("fall", 2)))]
+    assert moved == [student(3, windows=(window("fall", 2), window("spring")))]
     assert cleared == [student(3, windows=(window("spring"),))]
+
+
+def test_sets_of_two_terms_in_turn_are_news_once_each() -> None:
+    fall, spring = student(windows=(window("fall"),)), student(windows=(window("spring"),))
+    known: dict[str, Known] = {}
+    published = []
+
+    for entry, term in [(spring, "spring"), (fall, "fall")] * 2:
+        for new in news([entry], known, Term(term)):
+            learn(known, new)
+            published.append(new)
+
+    both = (window("fall"), window("spring"))
+    assert published == [student(1, windows=both[1:]), student(2, windows=both)]
 
 
 def test_a_withdrawn_student_begins_anew() -> None:
