@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.events import IDENTIFIER_PATTERN
@@ -11,6 +11,7 @@ from shared.events import IDENTIFIER_PATTERN
 _IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
 SHOWN_LENGTH_MAX = 40
 TEXT_LENGTH_MAX: Final = 64
+MINUTE: Final = timedelta(minutes=1)
 UNREADABLE: Final = "\ufffd"  # what bytes that are no text were read as
 
 
@@ -42,9 +43,12 @@ def identifier_problem(name: str, value: Any) -> str | None:
 def _moment_of(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-        return None if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+        offset, in_utc = moment.utcoffset(), moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # astimezone raises it near the first and the last year
         return None
+    if offset is None:
+        return None
+    return in_utc if offset % MINUTE else moment  # events have offsets of whole minutes only
 
 
 @dataclass
@@ -100,7 +104,7 @@ class Row:
         return choices[0]
 
     def moment(self, name: str) -> datetime:
-        """Give a cell that must be a moment, in UTC."""
+        """Give a cell that must be a moment, in the zone it is written in, as students see it."""
         moment = _moment_of(self.cells[name])
         if moment is not None:
             return moment

@@ -10,6 +10,7 @@ from loadtests.day.dataset import BadDatasetError, Dataset, read_catalogs
 from loadtests.day.overlooked import overlooked
 from loadtests.day.student_files import STUDENT_FILES
 from loadtests.day.tests.files import write_set
+from shared.codec import encode_body
 from shared.events import Hold, SectionPublished, SectionState, StudentPublished, Window
 from shared.identifiers import Term
 
@@ -113,6 +114,23 @@ def test_the_files_about_students_are_read_in_any_order_of_rows(tmp_path: Path) 
     assert first.windows == (Window(term=Term("fall"), opens_at=opens_at, closes_at=closes_at),)
     assert (second.holds, second.windows, second.completed_courses) == ((), (), ("MATH1",))
     assert said(first) == said(second) == {"holds", "windows", "completed_courses"}
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("2031-01-15T08:00:00-06:00", "2031-01-15T08:00:00-06:00"),
+        ("2031-01-15T08:00Z", "2031-01-15T08:00:00+00:00"),
+        ("2031-01-15T08:00:00+01:00:30", "2031-01-15T06:59:30+00:00"),  # which no event can say
+    ],
+)
+def test_a_window_keeps_the_zone_that_it_was_written_in(
+    tmp_path: Path, written: str, kept: str
+) -> None:
+    student, _ = read(tmp_path, windows=f"{WINDOWS}S1,{written},2031-02-01T00:00Z\n").students
+
+    (window,) = StudentPublished.model_validate_json(encode_body(student)).windows
+    assert window.opens_at.isoformat() == kept
 
 
 @pytest.mark.parametrize(
