@@ -3,8 +3,8 @@
 # ruff: noqa: PLC0415  (heavy imports wait until a command runs, so that --help is quick)
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Annotated, Final
@@ -39,7 +39,12 @@ def export(
     ] = ExportFormat.CSV,
     path: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Default: standard output."),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Default: standard output. A new file is its owner's alone (mode 0600); "
+            "one that is replaced keeps its mode.",
+        ),
     ] = None,
     school: Annotated[
         str | None, typer.Option(help="With --format oneroster: the school's sourcedId.")
@@ -86,28 +91,16 @@ async def _write(target: Target, file: IO[str], wanted: Export, say: Say) -> int
 
     say(f"reading the confirmed enrollments of term {wanted.term}")
     rows, said_at = 0, monotonic()
-    async with _snapshot(target) as snapshot:
-        with _file_trouble():
-            write_header(file, wanted.form)
-        async for seats in stream_confirmed_seats(snapshot, Term(wanted.term)):
-            with _file_trouble():
-                write_rows(file, wanted, seats)
+    async with _reading(target) as reader:
+        write_header(file, wanted.form)
+        async for seats in stream_confirmed_seats(reader, Term(wanted.term)):
+            write_rows(file, wanted, seats)
             rows += len(seats)
             if monotonic() - said_at > PROGRESS_SECONDS:
                 said_at = monotonic()
                 say(f"{rows:,} rows")
     say(f"{rows:,} rows" if rows else await _why_nothing(target, wanted))
     return rows
-
-
-@contextmanager
-def _file_trouble() -> Iterator[None]:
-    """Tell trouble with the file from trouble with the database, which looks alike."""
-    try:
-        yield
-    except OSError as error:
-        why = f"the rows cannot be written ({error.strerror})"
-        raise CliError(f"{why}: make room, or name another file, then repeat") from None
 
 
 async def _why_nothing(target: Target, wanted: Export) -> str:
@@ -124,11 +117,11 @@ async def _why_nothing(target: Target, wanted: Export) -> str:
 
 
 @asynccontextmanager
-async def _snapshot(target: Target) -> "AsyncIterator[Connection]":
-    """Open a transaction that sees the enrollments as they are at one moment."""
+async def _reading(target: Target) -> "AsyncIterator[Connection]":
+    """Open a transaction that only reads."""
     async with (
         opened(target, "enrollment") as database,
         database.session() as (_, driver),
-        driver.transaction(isolation="repeatable_read", readonly=True),
+        driver.transaction(readonly=True),
     ):
         yield driver

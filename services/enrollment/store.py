@@ -223,15 +223,16 @@ class ConfirmedSeat(NamedTuple):
 
 
 async def stream_confirmed_seats(
-    snapshot: asyncpg.Connection, term: Term
+    reader: asyncpg.Connection, term: Term
 ) -> AsyncIterator[list[ConfirmedSeat]]:
     """Read the confirmed seats of a term by student and section, in parts, by a cursor.
 
-    The connection must be in a transaction, and for all parts to fit together, in one of
-    repeatable read. Reads the table once: an index by term would cost every enrollment something.
+    The connection must be in a transaction. All parts are of one moment, that in which the cursor
+    was opened, at any isolation level. Reads the table once: an index by term would cost every
+    enrollment something.
     """
-    await snapshot.execute("SET LOCAL statement_timeout = 0")  # it sorts before the first row comes
-    cursor = await snapshot.cursor(
+    await reader.execute("SET LOCAL statement_timeout = 0")  # it sorts before the first row comes
+    cursor = await reader.cursor(
         """
         SELECT e.student_id, s.section_id, e.enrollment_id, e.decided_at AS confirmed_at
         FROM enrollment AS e CROSS JOIN unnest(e.sections) AS s (section_id)
