@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import asyncpg
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -31,6 +32,7 @@ from shared.identifiers import EnrollmentId, SectionId, SectionKey, StudentId, T
 from shared.reaction import Rows, enrollments_of, only
 
 METADATA: Final = MetaData()
+READ_SECONDS_MAX: Final = 3600.0
 UNPUBLISHED: Final = -1  # the version of a row that was made for its lock
 
 RESERVATION: Final = Table(
@@ -232,14 +234,16 @@ class HeldSeat(NamedTuple):
 
 
 async def list_seats_in_cancelled_sections(
-    transaction: Transaction, term: Term | None = None
+    reader: asyncpg.Connection, term: Term | None = None
 ) -> list[HeldSeat]:
     """Read the seats that are held in cancelled sections, of a term or of all, in order.
 
     Reads all reservations, once, but only where such a seat is held: an index by section would
-    cost every enrollment something, and sections are cancelled a few times a term.
+    cost every enrollment something, and sections are cancelled a few times a term. So it may take
+    longer than other statements. The connection must be in a transaction.
     """
-    rows = await transaction.fetch(
+    await reader.execute("SET LOCAL statement_timeout = 0")
+    rows = await reader.fetch(
         """
         SELECT r.term, held.section_id, r.enrollment_id, r.student_id
         FROM reservation AS r CROSS JOIN unnest(r.sections) AS held (section_id)
@@ -252,5 +256,6 @@ async def list_seats_in_cancelled_sections(
         ORDER BY r.term, held.section_id, r.enrollment_id
         """,
         term,
+        timeout=READ_SECONDS_MAX,
     )
     return [HeldSeat(*row) for row in rows]

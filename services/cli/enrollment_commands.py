@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 
 from services.cli.output import EXIT_CODES, CliError, ExitCode, JsonFlag, Output, Table
-from services.cli.target import Target, find_target, opened, transaction
+from services.cli.target import Target, find_target, opened, reading, transaction
 
 if TYPE_CHECKING:
     from services.capacity.model import Section
@@ -180,9 +180,9 @@ async def _list_cancelled_seats(target: Target, term: str | None) -> "list[HeldS
     from services.capacity.store import list_seats_in_cancelled_sections
     from shared.identifiers import Term
 
-    async with transaction(target, "capacity") as begun:
+    async with reading(target, "capacity") as reader:
         return await list_seats_in_cancelled_sections(
-            begun, Term(term) if term is not None else None
+            reader, Term(term) if term is not None else None
         )
 
 

@@ -3,21 +3,17 @@
 # ruff: noqa: PLC0415  (heavy imports wait until a command runs, so that --help is quick)
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Annotated, Final
+from typing import IO, Annotated, Final
 
 import typer
 
 from services.cli.export_formats import Export, ExportFormat, write_header, write_rows
 from services.cli.output import EXIT_CODES, CliError, ExitCode, JsonFlag, Output
-from services.cli.target import Target, find_target, opened, transaction
+from services.cli.target import Target, find_target, reading, transaction
 from services.cli.whole_files import printed_whole, replaced_whole
-
-if TYPE_CHECKING:
-    from asyncpg import Connection
 
 PROGRESS_SECONDS: Final = 2.0
 SCHOOL_LENGTH_MAX: Final = 255
@@ -91,7 +87,7 @@ async def _write(target: Target, file: IO[str], wanted: Export, say: Say) -> int
 
     say(f"reading the confirmed enrollments of term {wanted.term}")
     rows, said_at = 0, monotonic()
-    async with _reading(target) as reader:
+    async with reading(target, "enrollment") as reader:
         write_header(file, wanted.form)
         async for seats in stream_confirmed_seats(reader, Term(wanted.term)):
             write_rows(file, wanted, seats)
@@ -114,14 +110,3 @@ async def _why_nothing(target: Target, wanted: Export) -> str:
         "; OneRoster allows no file without rows" if wanted.form is ExportFormat.ONEROSTER else ""
     )
     return f"there are no rows: of term {wanted.term} {why}{no_file}"
-
-
-@asynccontextmanager
-async def _reading(target: Target) -> "AsyncIterator[Connection]":
-    """Open a transaction that only reads."""
-    async with (
-        opened(target, "enrollment") as database,
-        database.session() as (_, driver),
-        driver.transaction(readonly=True),
-    ):
-        yield driver

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from services.cli.output import CliError
 
 if TYPE_CHECKING:
+    from asyncpg import Connection
+
     from shared.database import Database, Transaction
 
 SERVICES: Final = ("enrollment", "student", "capacity")
@@ -85,6 +87,17 @@ async def transaction(target: Target, service: str) -> "AsyncIterator[Transactio
     """Open one transaction in a service's database."""
     async with opened(target, service) as database, database.transaction() as begun:
         yield begun
+
+
+@asynccontextmanager
+async def reading(target: Target, service: str) -> "AsyncIterator[Connection]":
+    """Open a transaction that only reads, for queries that set their own time limit."""
+    async with (
+        opened(target, service) as database,
+        database.session() as (_, driver),
+        driver.transaction(readonly=True),
+    ):
+        yield driver
 
 
 def _database_trouble(error: Exception, service: str, url: str) -> str | None:

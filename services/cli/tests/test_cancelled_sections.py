@@ -95,8 +95,8 @@ async def test_reservations_are_read_once_and_only_where_a_seat_is_in_a_cancelle
 
     async def listed() -> tuple[int, int]:
         before = await read_whole(capacity_database)
-        async with capacity_database.transaction() as begun:
-            found = len(await list_seats_in_cancelled_sections(begun))
+        async with capacity_database.session() as (_, driver), driver.transaction():
+            found = len(await list_seats_in_cancelled_sections(driver))
         return found, await read_whole(capacity_database) - before
 
     without_cancelled = await listed()
