@@ -10,10 +10,9 @@ from typing import Any, Final
 from loadtests.day.catalog_files import STUDENTS_FILE
 from loadtests.day.csv_files import read_rows
 from loadtests.day.rows import BadLine, Row
-from shared.events import SECTIONS_MAX, Hold, StudentPublished, Window
+from shared.events import COMPLETED_COURSES_MAX, SECTIONS_MAX, Hold, StudentPublished, Window
 from shared.identifiers import CourseId, StudentId, Term
 
-COMPLETED_COURSES_MAX: Final = 1000
 Key = tuple[Any, ...]  # what tells the rows of one student apart, and puts them in order
 _Said = defaultdict[StudentId, dict[Key, int]]  # the lines of each student by their keys
 

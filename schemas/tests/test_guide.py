@@ -114,7 +114,8 @@ def test_the_limits_of_the_catalogs_are_those_of_the_published_schemas() -> None
     ) in text
     assert (
         f"at most {section['meetings']} meetings, {section['prerequisites']} lists of "
-        f"prerequisites and {section['corequisites']} corequisites"
+        f"prerequisites with {SECTIONS_MAX} courses each, and {section['corequisites']} "
+        "corequisites"
     ) in text
 
 
