@@ -1,6 +1,6 @@
 import java.time.Instant;
 import java.util.*;
-import java.util.concurrent.ExecutionException;
+import java.util.concurrent.*;
 import org.apache.kafka.clients.producer.*;
 import org.apache.kafka.common.serialization.StringSerializer;
 
@@ -24,16 +24,16 @@ public class PublishRequest {
         String timeoutMs = System.getenv().getOrDefault("TIMEOUT_MS", "30000");
         Map<String, Object> settings = Map.of(
             "bootstrap.servers", args[0], "enable.idempotence", true, "acks", "all",
-            "linger.ms", 0, // the time for the delivery must hold it and the time for a request
-            "max.block.ms", timeoutMs, "request.timeout.ms", timeoutMs, "delivery.timeout.ms", timeoutMs);
-        var strings = new StringSerializer();
-        try (var producer = new KafkaProducer<>(settings, strings, strings)) {
-            var place = producer.send(record).get(); // returns when Kafka has it
+            "max.block.ms", timeoutMs); // to learn where the topic is
+        var producer = new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer());
+        try {
+            var sent = producer.send(record); // done when Kafka has it
+            var place = sent.get(Long.parseLong(timeoutMs), TimeUnit.MILLISECONDS);
             System.out.printf("published to partition %d at offset %d%n", place.partition(), place.offset());
-        } catch (ExecutionException error) {
-            System.err.println("Kafka did not confirm it: " + error.getCause().getMessage()
-                + " Send the same again; it is harmless.");
-            System.exit(1);
+            producer.close();
+        } catch (ExecutionException | TimeoutException error) {
+            System.err.println("Kafka did not confirm it: " + error + " Send the same again; it is harmless.");
+            System.exit(1); // without close: that would wait for what cannot be sent
         }
     }
 }
