@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent import futures
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as ClientMessage
@@ -152,8 +152,8 @@ class BatchConsumer(threading.Thread):
         if first is not None:
             self._ahead.append(first)
             self._read_ahead(0.0)
-            interests = {self._interest(one) for one in self._ahead}
-            if Interest.NOW in interests or (Interest.LATER in interests and self._is_joined()):
+            interest = self._highest_interest()
+            if interest is Interest.NOW or (interest is Interest.LATER and self._is_joined()):
                 self._read_ahead(self._gather_seconds())
         taken, self._ahead = self._ahead, []
         batch = self._batch(taken)
@@ -178,6 +178,21 @@ class BatchConsumer(threading.Thread):
             if self._interest(one) is Interest.NOW:
                 return True
         return False
+
+    def _highest_interest(self) -> Interest:
+        """Look no further than the first that cannot wait: it costs to read headers."""
+        highest = Interest.NONE
+        for one in self._ahead:
+            match self._interest(one):
+                case Interest.NOW:
+                    return Interest.NOW
+                case Interest.LATER:
+                    highest = Interest.LATER
+                case Interest.NONE:
+                    continue
+                case unreachable:
+                    assert_never(unreachable)
+        return highest
 
     def _interest(self, one: ClientMessage) -> Interest:
         if one.error() is not None:
