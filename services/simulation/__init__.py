@@ -1,0 +1,1 @@
+"""Proof without servers: the services' own code on ports that are simulated, one seed a history."""
