@@ -6,12 +6,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar
 
 from aiobreaker import CircuitBreaker, CircuitBreakerError, CircuitBreakerState
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Guard(Protocol):
+    """What those need of a breaker who call through it; the simulator has one that never opens."""
+
+    async def call_async(self, func: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+        """Call `func`, or raise BreakerOpen at once."""
 
 
 class BreakerState(StrEnum):

@@ -28,7 +28,7 @@ from shared.identifiers import NewEventId, PartitionKey, new_event_id
 from shared.instruments import Instruments
 from shared.producer import BatchProducer
 from shared.reaction import OpenUnit, Reactions, State
-from shared.relay import Relay
+from shared.relay import Relay, lease
 from shared.retry import is_database_outage, is_transient_database_error
 from shared.settings import ServiceSettings
 from shared.streams import (
@@ -104,9 +104,8 @@ class Process(Generic[State]):
         self._database_breaker = self._breaker("database")
         self._kafka_breaker = self._breaker("kafka")
         self._relay = Relay(
-            self.database,
+            partial(lease, self.database, self._database_breaker),
             lambda: BatchProducer(settings.kafka_bootstrap_servers, f"/services/{parts.service}"),
-            database_breaker=self._database_breaker,
             kafka_breaker=self._kafka_breaker,
             batch_size_max=settings.relay_batch_size_max,
             on_published=self.instruments.count_published,

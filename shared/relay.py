@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
 import asyncpg
 
 from shared import outbox
-from shared.breaker import Breaker, BreakerOpen
+from shared.breaker import BreakerOpen, Guard
 from shared.database import Database, Transaction
 from shared.errors import DeliveryFailedError, LeaseLostError, NotDeliveredError
 from shared.outbox import OutboxRow
@@ -48,7 +48,7 @@ class Outbox(Protocol):
 class LeasedOutbox:
     """Reads and deletes on the very connection that holds the lease: lose it, lose the right."""
 
-    def __init__(self, transaction: Transaction, breaker: Breaker) -> None:
+    def __init__(self, transaction: Transaction, breaker: Guard) -> None:
         self._transaction = transaction  # in autocommit: each statement is one of its own
         self._breaker = breaker
 
@@ -62,7 +62,7 @@ class LeasedOutbox:
 
 
 @asynccontextmanager
-async def lease(database: Database, breaker: Breaker) -> AsyncIterator[Outbox]:
+async def lease(database: Database, breaker: Guard) -> AsyncIterator[Outbox]:
     """Take the right to relay, or raise LeaseLostError while another process has it.
 
     The lock belongs to the session: it goes with the process, or with its connection.
@@ -96,37 +96,74 @@ async def relay_once(
     return len(rows)
 
 
+class Bell(Protocol):
+    """Tells the relay that something was committed."""
+
+    def ring(self) -> None:
+        """Wake whoever waits, or will wait before the bell is muted."""
+
+    def mute(self) -> None:
+        """Forget that it was rung."""
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it is rung, no longer than this."""
+
+
+class EventBell:
+    """A bell for tasks of one event loop."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake whoever waits."""
+        self._rung.set()
+
+    def mute(self) -> None:
+        """Forget that it was rung."""
+        self._rung.clear()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it is rung, no longer than this."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        except TimeoutError:
+            return
+
+
 class Relay:
     """Runs for ever: takes the lease, then publishes whatever waits, woken after each commit."""
 
     def __init__(
         self,
-        database: Database,
+        take_lease: Callable[[], AbstractAsyncContextManager[Outbox]],
         new_publisher: Callable[[], Publisher],
         *,
-        database_breaker: Breaker,
-        kafka_breaker: Breaker,
+        kafka_breaker: Guard,
         batch_size_max: int,
         on_published: Callable[[int], None],
+        bell: Bell | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._database = database
+        self._take_lease = take_lease
         self._new_publisher = new_publisher
-        self._database_breaker = database_breaker
         self._kafka_breaker = kafka_breaker
         self._batch_size_max = batch_size_max
         self._on_published = on_published
-        self._wake = asyncio.Event()
+        self._bell = bell or EventBell()
+        self._sleep = sleep
         self.holds_lease = False
 
     def wake(self) -> None:
         """Say that something was committed to the outbox."""
-        self._wake.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Relay until cancelled; an outage of the database or of Kafka only delays."""
         while True:
             try:
-                async with lease(self._database, self._database_breaker) as waiting:
+                async with self._take_lease() as waiting:
                     await self._relay_with(waiting)
             except LeaseLostError:
                 LOGGER.debug("another process relays; standing by")
@@ -138,7 +175,7 @@ class Relay:
                 if not is_transient_database_error(error):
                     raise
                 LOGGER.warning("relay waits for the database: %r", error)
-            await asyncio.sleep(PROBE_SECONDS)
+            await self._sleep(PROBE_SECONDS)
 
     async def _relay_with(self, waiting: Outbox) -> None:
         publisher = self._new_publisher()
@@ -146,7 +183,7 @@ class Relay:
         pause_seconds = POLL_SECONDS_MIN
         try:
             while True:
-                self._wake.clear()
+                self._bell.mute()
                 count = await relay_once(
                     waiting, lambda rows: self._publish(publisher, rows), self._batch_size_max
                 )
@@ -155,17 +192,10 @@ class Relay:
                     self._on_published(count)
                     pause_seconds = POLL_SECONDS_MIN
                 if count < self._batch_size_max:
-                    await self._pause(pause_seconds)
+                    await self._bell.wait(pause_seconds)
         finally:
             self.holds_lease = False
             publisher.abandon()
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return  # time to look: another process may have committed
 
     async def _publish(self, publisher: Publisher, rows: Sequence[OutboxRow]) -> None:
         """Send once, then wait as long as it takes: to send again could reorder."""
@@ -174,6 +204,6 @@ class Relay:
             try:
                 return await self._kafka_breaker.call_async(publisher.flush)
             except BreakerOpen as error:
-                await asyncio.sleep(error.retry_after_seconds)
+                await self._sleep(error.retry_after_seconds)
             except NotDeliveredError as error:
                 LOGGER.warning("relay waits for Kafka: %s", error)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -55,9 +56,8 @@ def new_breaker(name: str = "test") -> Breaker:
 
 def new_relay(database: Database, kafka_url: str, batch_size_max: int = 100) -> Relay:
     return Relay(
-        database,
+        partial(lease, database, new_breaker()),
         lambda: BatchProducer(kafka_url, "/services/test"),
-        database_breaker=new_breaker(),
         kafka_breaker=new_breaker(),
         batch_size_max=batch_size_max,
         on_published=lambda _count: None,
