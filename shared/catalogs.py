@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -38,12 +38,12 @@ async def open_when_read(
         return
     names = [topic.name for topic in topics if topic.is_catalog]
     ends = await _ends(names, bootstrap_servers)
-    while not await _are_read(ends, read_offsets):
+    while not await _are_read_by_now(ends, read_offsets):
         await asyncio.sleep(POLL_SECONDS)
     gates.open(REASON)
 
 
-async def _are_read(ends: dict[PartitionKey, int], read_offsets: ReadOffsets) -> bool:
+async def _are_read_by_now(ends: dict[PartitionKey, int], read_offsets: ReadOffsets) -> bool:
     try:
         offsets = await read_offsets()
     except Exception as error:
@@ -51,6 +51,11 @@ async def _are_read(ends: dict[PartitionKey, int], read_offsets: ReadOffsets) ->
             raise
         await asyncio.sleep(PROBE_SECONDS)
         return False
+    return are_read(ends, offsets)
+
+
+def are_read(ends: Mapping[PartitionKey, int], offsets: Mapping[PartitionKey, int]) -> bool:
+    """Tell whether the database has everything up to these ends."""
     return all(offsets.get(key, 0) >= end for key, end in ends.items())
 
 
