@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -21,6 +22,8 @@ FETCH_SECONDS = 900.0
 FORMAT_SECONDS = 60.0
 ANSWER_SECONDS = 2.0
 PORT_NAMES = ("kafka", "kafka-controller")
+DIRECT_LISTENER = "PLAINTEXT"
+NO_DETOURS: Mapping[str, int] = MappingProxyType({})
 POM = Path(__file__).with_name("kafka.pom.xml")
 
 SETTINGS = """\
@@ -28,8 +31,9 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners={advertised}
+listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT
 log.dir={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -62,13 +66,27 @@ QUICK_JAVA = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel
 LASTING_JAVA = ("-Xms1g", "-Xmx1g", "-Xmn640m", "-XX:+UseSerialGC")
 
 
-def prepare(state_dir: Path, port_of: Mapping[str, int], *, quick_start: bool) -> ProcessSpec:
-    """Formats the data directory the first time, and says how to run the broker."""
+def detour_port_name(process: str) -> str:
+    """The port of the listener for a process that is to reach the broker by a detour."""
+    return f"kafka-for-{process}"
+
+
+def prepare(
+    state_dir: Path,
+    port_of: Mapping[str, int],
+    *,
+    quick_start: bool,
+    detours: Mapping[str, int] = NO_DETOURS,
+) -> ProcessSpec:
+    """Formats the data directory the first time, and says how to run the broker.
+
+    `detours` has the port to which each such process is sent back; its listener has its own port.
+    """
     jars, log = jars_directory(), state.log_file(state_dir, "kafka")
     home = state_dir / "kafka"
     if not (home / "data").exists():
         _format(home, jars, port_of, log)
-    settings = _write_settings(home, home / "data", port_of)
+    settings = _write_settings(home, home / "data", port_of, detours)
     options = [*ALWAYS_JAVA, *(QUICK_JAVA if quick_start else LASTING_JAVA), _scratch(home)]
     return ProcessSpec(
         name="kafka",
@@ -100,13 +118,34 @@ def _format(home: Path, jars: Path, port_of: Mapping[str, int], log: Path) -> No
     new.rename(home / "data")
 
 
-def _write_settings(home: Path, data: Path, port_of: Mapping[str, int]) -> Path:
+def _write_settings(
+    home: Path,
+    data: Path,
+    port_of: Mapping[str, int],
+    detours: Mapping[str, int] = NO_DETOURS,
+) -> Path:
     path = home / "server.properties"
+    listening = {DIRECT_LISTENER: port_of["kafka"]}
+    listening |= {_listener(one): port_of[detour_port_name(one)] for one in detours}
+    advertised = {DIRECT_LISTENER: port_of["kafka"]}
+    advertised |= {_listener(one): port for one, port in detours.items()}
     text = SETTINGS.format(
-        port=port_of["kafka"], controller_port=port_of["kafka-controller"], data=data
+        listeners=_addresses(listening),
+        advertised=_addresses(advertised),
+        protocols=",".join(f"{name}:PLAINTEXT" for name in listening),
+        controller_port=port_of["kafka-controller"],
+        data=data,
     )
     path.write_text(text)
     return path
+
+
+def _listener(process: str) -> str:
+    return process.upper().replace("-", "_")
+
+
+def _addresses(port_of: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{ports.LOOPBACK}:{port}" for name, port in port_of.items())
 
 
 def wipe(state_dir: Path) -> None:

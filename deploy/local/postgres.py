@@ -69,7 +69,7 @@ def prepare(state_dir: Path, port_of: Mapping[str, int], *, fsync: bool) -> Proc
     _forget_killed_server(home / "data")
     settings = {**SETTINGS, "port": str(port_of["postgres"]), "fsync": "on" if fsync else "off"}
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-    url = f"postgresql://postgres@{ports.LOOPBACK}:{port_of['postgres']}/postgres"
+    url = url_at(port_of["postgres"])
     return ProcessSpec(
         name="postgres",
         command=[str(binaries / "postgres"), "-D", str(home / "data"), *options],
@@ -83,6 +83,11 @@ def prepare(state_dir: Path, port_of: Mapping[str, int], *, fsync: bool) -> Proc
         orphan_signal=SIGINT,
         stop_seconds=20.0,
     )
+
+
+def url_at(port: int) -> str:
+    """The administrator's URL of our server where it is found at this port."""
+    return f"postgresql://postgres@{ports.LOOPBACK}:{port}/postgres"
 
 
 def _initdb(home: Path, binaries: Path, account: Account | None, log: Path) -> None:

@@ -32,8 +32,11 @@ def external_urls() -> dict[str, str]:
     return {name: os.environ[key] for name, key in VARIABLES.items() if os.environ.get(key)}
 
 
-def port_names(external: Mapping[str, str]) -> list[str]:
-    names = {"kafka": kafka.PORT_NAMES, "postgres": postgres.PORT_NAMES}
+def port_names(
+    external: Mapping[str, str], detours: Mapping[str, int] = kafka.NO_DETOURS
+) -> list[str]:
+    listeners = tuple(kafka.detour_port_name(one) for one in detours)
+    names = {"kafka": (*kafka.PORT_NAMES, *listeners), "postgres": postgres.PORT_NAMES}
     return [port for server in names if server not in external for port in names[server]]
 
 
@@ -44,13 +47,14 @@ def prepare(
     *,
     fsync: bool,
     quick_start: bool,
+    detours: Mapping[str, int] = kafka.NO_DETOURS,
 ) -> list[ProcessSpec]:
     """How to run each server that is ours, with its data directory made."""
     specs = []
     if "postgres" not in external:
         specs.append(postgres.prepare(state_dir, port_of, fsync=fsync))
     if "kafka" not in external:
-        specs.append(kafka.prepare(state_dir, port_of, quick_start=quick_start))
+        specs.append(kafka.prepare(state_dir, port_of, quick_start=quick_start, detours=detours))
     return specs
 
 

@@ -40,6 +40,9 @@ def specify(
     plan: ServicePlan, state_dir: Path, port_of: Mapping[str, int], kafka_url: str, admin_url: str
 ) -> ProcessSpec:
     port = port_of[plan.name]
+    if plan.detour is not None:
+        kafka_url = f"{ports.LOOPBACK}:{plan.detour.kafka}"
+        admin_url = postgres.url_at(plan.detour.postgres)
     # What a service's libraries leave behind in their working directory is wiped with the rest.
     directory = working_directories(state_dir) / plan.name
     directory.mkdir(parents=True, exist_ok=True)

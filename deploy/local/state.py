@@ -21,6 +21,17 @@ class ProcessState(StrEnum):
     STOPPED = "stopped"
 
 
+class Detour(BaseModel):
+    """Loopback ports where a process finds the servers, in place of their own.
+
+    Whoever listens there leads on: for PostgreSQL to its port, for Kafka to `kafka-for-<process>`,
+    a listener that sends its clients back to this port.
+    """
+
+    kafka: int
+    postgres: int
+
+
 class ServicePlan(BaseModel):
     """One service process to run; `service` names its role and its database."""
 
@@ -28,6 +39,7 @@ class ServicePlan(BaseModel):
     service: str
     instance: str
     command: list[str]
+    detour: Detour | None = None
 
 
 class Plan(BaseModel):
@@ -36,6 +48,11 @@ class Plan(BaseModel):
     services: list[ServicePlan] = []
     fsync: bool = True
     quick_start: bool = False
+
+    @property
+    def kafka_detours(self) -> dict[str, int]:
+        """Where each process on a detour finds Kafka."""
+        return {one.name: one.detour.kafka for one in self.services if one.detour is not None}
 
 
 class Record(BaseModel):

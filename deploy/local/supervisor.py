@@ -64,14 +64,20 @@ class Supervisor:
         servers.wait_until_ready([*self.servers, *self.services], self._note)
 
     def _choose_ports(self) -> None:
-        names = [*servers.port_names(self.external), *(plan.name for plan in self.plan.services)]
+        server_names = servers.port_names(self.external, self.plan.kafka_detours)
+        names = [*server_names, *(plan.name for plan in self.plan.services)]
         self.state.ports |= ports.keep_or_choose(names, self.state.ports)
 
     def _prepare(self) -> dict[str, str]:
         """Says how to run everything; returns the servers' URLs."""
         plan, port_of = self.plan, self.state.ports
         server_specs = servers.prepare(
-            self.state_dir, port_of, self.external, fsync=plan.fsync, quick_start=plan.quick_start
+            self.state_dir,
+            port_of,
+            self.external,
+            fsync=plan.fsync,
+            quick_start=plan.quick_start,
+            detours=plan.kafka_detours,
         )
         urls = {spec.name: spec.url for spec in server_specs} | self.external
         service_specs = [

@@ -1,0 +1,1 @@
+"""Chaos: load while processes are killed or stopped and connections break; then all is judged."""

@@ -1,0 +1,109 @@
+"""What breaks when in a storm: decided beforehand, by a seed alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from math import ceil
+from random import Random
+from typing import Final, NamedTuple
+
+SERVERS: Final = ("postgres", "kafka")
+KILL_SPACING_SECONDS: Final = 4.0  # 75 in five minutes: a few may find nobody to kill
+LAST_END_SECONDS: Final = 2.0  # all faults are over so long before the end of the time
+
+
+class Kind(StrEnum):
+    """What can happen; the last three to a link, the others to a process."""
+
+    KILL = "kill"  # SIGKILL; the supervisor starts it again
+    STOP = "stop"  # SIGSTOP, and SIGCONT when it is over
+    LEAVE = "leave"  # a second instance goes, and comes back when it is over
+    CUT = "cut"
+    STALL = "stall"
+    MUTE = "mute"
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One fault; a kill has no duration."""
+
+    at_seconds: float
+    kind: Kind
+    target: str
+    duration_seconds: float = 0.0
+
+
+class _Habit(NamedTuple):
+    """How often a kind comes, and how long it lasts: mostly short, sometimes long."""
+
+    kind: Kind
+    spacing_seconds: float
+    short_seconds: tuple[float, float]
+    long_seconds: tuple[float, float]
+
+
+# The long ones outlast the ten seconds after which a silent member loses its partitions.
+HABITS: Final = (
+    _Habit(Kind.STOP, 10.0, (0.3, 5.0), (11.0, 14.0)),
+    _Habit(Kind.CUT, 8.0, (0.0, 2.0), (5.0, 8.0)),
+    _Habit(Kind.STALL, 10.0, (0.3, 5.0), (11.0, 14.0)),
+    _Habit(Kind.MUTE, 12.0, (0.2, 2.0), (5.0, 8.0)),
+    _Habit(Kind.LEAVE, 25.0, (3.0, 8.0), (12.0, 15.0)),
+)
+LONG_SHARE: Final = 0.2
+
+
+def plan_storm(
+    seed: int, seconds: float, processes: Sequence[str], links: Sequence[str]
+) -> list[Fault]:
+    """Give the faults in order of time; the same arguments always give the same ones.
+
+    Every process and both servers are killed equally often. Only instances that have a brother
+    leave.
+    """
+    random = Random(seed)
+    brothers = [name for name in processes if name[-1].isdigit()]
+    targets = {
+        Kind.STOP: [*processes, *SERVERS],
+        Kind.LEAVE: brothers,
+        Kind.CUT: links,
+        Kind.STALL: links,
+        Kind.MUTE: links,
+    }
+    faults = list(_kills(random, seconds, [*processes, *SERVERS]))
+    for habit in HABITS:
+        if targets[habit.kind]:
+            faults += _faults(random, seconds, habit, targets[habit.kind])
+    return sorted(faults)
+
+
+def _kills(random: Random, seconds: float, targets: Sequence[str]) -> Iterator[Fault]:
+    count = ceil(seconds / KILL_SPACING_SECONDS)
+    spacing_seconds = (seconds - LAST_END_SECONDS) / count
+    for number, target in enumerate(islice(_rounds(random, targets), count)):
+        yield Fault(_moment(random, number, spacing_seconds), Kind.KILL, target)
+
+
+def _faults(
+    random: Random, seconds: float, habit: _Habit, targets: Sequence[str]
+) -> Iterator[Fault]:
+    count = int(seconds / habit.spacing_seconds)
+    last_end_seconds = seconds - LAST_END_SECONDS
+    for number, target in enumerate(islice(_rounds(random, targets), count)):
+        at_seconds = _moment(random, number, habit.spacing_seconds)
+        is_long = random.random() < LONG_SHARE
+        bounds = habit.long_seconds if is_long else habit.short_seconds
+        room_seconds = max(0.0, last_end_seconds - at_seconds)
+        duration_seconds = round(min(random.uniform(*bounds), room_seconds), 3)
+        yield Fault(at_seconds, habit.kind, target, duration_seconds)
+
+
+def _moment(random: Random, number: int, spacing_seconds: float) -> float:
+    return round((number + random.random()) * spacing_seconds, 3)
+
+
+def _rounds(random: Random, targets: Sequence[str]) -> Iterator[str]:
+    """Give all targets in a random order, then all again in another, without end."""
+    while True:
+        yield from random.sample(targets, len(targets))
