@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent import futures
 from typing import Any, Final, assert_never
 
@@ -43,6 +43,9 @@ class BatchConsumer(threading.Thread):
         interest_in: InterestIn,
         batch_size_max: int,
         interval_seconds_max: float,
+        poll_seconds: float = POLL_SECONDS,
+        new_client: Callable[[dict[str, Any]], Any] = lambda s: Consumer(s, logger=LOGGER),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="consumer", daemon=True)
         self._settings = settings
@@ -51,6 +54,9 @@ class BatchConsumer(threading.Thread):
         self._interest_in = interest_in
         self._batch_size_max = batch_size_max
         self._interval_seconds_max = interval_seconds_max
+        self._poll_seconds = poll_seconds
+        self._new_client = new_client
+        self._monotonic = monotonic
         self._stopping = threading.Event()
         self._positions: dict[PartitionKey, int | None] = {}  # None: not placed yet
         self._ends: dict[PartitionKey, int] = {}
@@ -98,11 +104,11 @@ class BatchConsumer(threading.Thread):
         A broker that stood still may fence off whoever comes back; then it is enough to join anew.
         So may a second process of the same name, and of those the newcomer must fail, visibly.
         """
-        since_seconds = time.monotonic()
+        since_seconds = self._monotonic()
         try:
             self._read_until_stopped()
         except MemberFencedError as error:
-            if time.monotonic() - since_seconds < REJOIN_SECONDS:
+            if self._monotonic() - since_seconds < REJOIN_SECONDS:
                 raise
             LOGGER.warning("joins the group anew: %s", error)
             self._positions.clear()
@@ -111,7 +117,7 @@ class BatchConsumer(threading.Thread):
             self._paused, self._out_of_range, self.has_joined = frozenset(), set(), False
 
     def _read_until_stopped(self) -> None:
-        self._consumer = Consumer(self._settings, logger=LOGGER)
+        self._consumer = self._new_client(self._settings)
         try:
             self._consumer.subscribe(
                 self._topics,
@@ -137,7 +143,7 @@ class BatchConsumer(threading.Thread):
         """Have moves without a message wait for a batch that has some: a transaction is dear."""
         if batch.messages or not batch.moves:
             return bool(batch.messages)
-        now_seconds = time.monotonic()
+        now_seconds = self._monotonic()
         if not self._carried:
             self._carried_since_seconds = now_seconds
         self._carried = batch.moves
@@ -148,7 +154,7 @@ class BatchConsumer(threading.Thread):
 
         What nobody here reacts to is no reason to wait: it may come just before a burst.
         """
-        first = None if self._ahead else self._consumer.poll(POLL_SECONDS)
+        first = None if self._ahead else self._consumer.poll(self._poll_seconds)
         if first is not None:
             self._ahead.append(first)
             self._read_ahead(0.0)
@@ -158,7 +164,7 @@ class BatchConsumer(threading.Thread):
         taken, self._ahead = self._ahead, []
         batch = self._batch(taken)
         if batch.messages:
-            self._last_size, self._last_began_seconds = len(batch.messages), time.monotonic()
+            self._last_size, self._last_began_seconds = len(batch.messages), self._monotonic()
         return batch
 
     def _read_ahead(self, wait_seconds: float) -> None:
@@ -169,9 +175,9 @@ class BatchConsumer(threading.Thread):
 
     def _is_joined(self) -> bool:
         """Let what can wait do so; tell whether something that cannot has come meanwhile."""
-        until_seconds = time.monotonic() + COMPANY_SECONDS
+        until_seconds = self._monotonic() + COMPANY_SECONDS
         while len(self._ahead) < self._batch_size_max:
-            one = self._consumer.poll(max(0.0, until_seconds - time.monotonic()))
+            one = self._consumer.poll(max(0.0, until_seconds - self._monotonic()))
             if one is None:
                 return False
             self._ahead.append(one)
@@ -205,7 +211,7 @@ class BatchConsumer(threading.Thread):
         Hardly at all when idle, the longer the more the last batch had. Every batch has its price,
         whatever is in it; without this, they come ever smaller until they fill the processor.
         """
-        since_seconds = time.monotonic() - self._last_began_seconds
+        since_seconds = self._monotonic() - self._last_began_seconds
         wanted_seconds = max(BURST_SECONDS, self._interval_seconds_max - since_seconds)
         return min(wanted_seconds, self._last_size * SECONDS_PER_MESSAGE)
 
@@ -256,9 +262,9 @@ class BatchConsumer(threading.Thread):
         self._moves, self._carried = batch.moves, {}
         self._run = run = self._desk.start(batch)
         try:
-            while not futures.wait([run.done], PATIENCE_SECONDS).done:
+            while not run.wait(PATIENCE_SECONDS):
                 self._keep_membership(run)
-            run.done.result()
+            run.result()
         except (StaleBatchError, futures.CancelledError) as error:
             LOGGER.warning("batch dropped, to be read again: %r", error)
             self._displace(batch.moves)
@@ -318,13 +324,13 @@ class BatchConsumer(threading.Thread):
         Until then they are paused, and whatever they bring is dropped.
         """
         keys = [key for key, position in self._positions.items() if position is None]
-        if not keys or time.monotonic() < self._probe_at_seconds:
+        if not keys or self._monotonic() < self._probe_at_seconds:
             return
         try:
             offsets = self._desk.read_offsets()
         except Exception as error:  # noqa: BLE001  whatever it is, there is no place without it
             LOGGER.warning("partitions wait for the database: %r", error)
-            self._probe_at_seconds = time.monotonic() + PROBE_SECONDS
+            self._probe_at_seconds = self._monotonic() + PROBE_SECONDS
             return
         self._unassign(keys)
         self._consumer.incremental_assign(
@@ -347,7 +353,7 @@ class BatchConsumer(threading.Thread):
         gone = {PartitionKey(p.topic, p.partition) for p in partitions}
         if self._run is not None and gone & self._moves.keys():
             self._run.cancel()
-            if not futures.wait([self._run.done], REVOKE_SECONDS).done:
+            if not self._run.wait(REVOKE_SECONDS):
                 LOGGER.warning("rollback takes long; the database's offsets fence the batch off")
         for key in gone:
             self._positions.pop(key, None)

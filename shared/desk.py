@@ -1,7 +1,6 @@
 """What the consumer's thread hands over to the event loop, and what it asks of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent import futures
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,12 +20,16 @@ InterestIn = Callable[[str, Mapping[str, bytes]], Interest]  # in an event, by t
 
 
 class Run(Protocol):
-    """A batch at work on the event loop."""
-
-    done: "futures.Future[None]"
+    """A batch at work on the event loop; called from the consumer's thread."""
 
     def cancel(self) -> None:
-        """Ask for a rollback, from any thread; `done` tells when it is over."""
+        """Ask for a rollback; `wait` tells when it is over."""
+
+    def wait(self, seconds: float) -> bool:
+        """Block until the batch is over, no longer than this; tell whether it is."""
+
+    def result(self) -> None:
+        """Once it is over, raise why it was not committed: for one, `futures.CancelledError`."""
 
 
 class Desk(Protocol):

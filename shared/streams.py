@@ -60,27 +60,35 @@ class StreamApp(faust.App):
 
 
 class BatchRun:
-    """One batch on its way through the channel; the consumer's thread waits for `done`."""
+    """One batch on its way through the channel (shared.desk.Run)."""
 
     def __init__(self, batch: ReadBatch, loop: asyncio.AbstractEventLoop) -> None:
         self._batch = batch
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
-        self.done: futures.Future[None] = futures.Future()
+        self._done: futures.Future[None] = futures.Future()
 
     def cancel(self) -> None:
         """Ask for a rollback, from any thread."""
         self._loop.call_soon_threadsafe(self._cancel)
 
+    def wait(self, seconds: float) -> bool:
+        """Block the consumer's thread until the batch is over, no longer than this."""
+        return bool(futures.wait([self._done], seconds).done)
+
+    def result(self) -> None:
+        """Raise why the batch was not committed."""
+        self._done.result()
+
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        elif not self.done.done():
-            self.done.set_exception(futures.CancelledError())
+        elif not self._done.done():
+            self._done.set_exception(futures.CancelledError())
 
     async def work(self, handle: HandleBatch) -> None:
         """Handle the batch and say how it went; never raises, or the agent would die of it."""
-        if self.done.done():
+        if self._done.done():
             return  # cancelled before it began
         self._task = asyncio.ensure_future(handle(self._batch))
         self._task.add_done_callback(self._finish)  # also where the agent is stopped meanwhile
@@ -88,11 +96,11 @@ class BatchRun:
 
     def _finish(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled():
-            self.done.set_exception(futures.CancelledError())
+            self._done.set_exception(futures.CancelledError())
         elif (error := task.exception()) is not None:
-            self.done.set_exception(error)
+            self._done.set_exception(error)
         else:
-            self.done.set_result(None)
+            self._done.set_result(None)
 
 
 class EventLoopDesk:

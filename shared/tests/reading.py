@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from shared import offsets
-from shared.consumer import BatchConsumer
+from shared.consumer import POLL_SECONDS, BatchConsumer
 from shared.consumer_settings import consumer_settings
 from shared.database import Database
 from shared.desk import ReadBatch
@@ -87,6 +87,7 @@ async def member(
     instance: str = "1",
     interval_seconds_max: float = 0.025,
     batch_size_max: int = 100,
+    poll_seconds: float = POLL_SECONDS,
     **settings: Any,
 ) -> AsyncIterator[BatchConsumer]:
     """Run a member of a group as long as the block; static, so that it does not leave it."""
@@ -98,6 +99,7 @@ async def member(
         interest_in=lambda _topic, headers: INTERESTS[headers.get("interest", b"now")],
         batch_size_max=batch_size_max,
         interval_seconds_max=interval_seconds_max,
+        poll_seconds=poll_seconds,
     )
     consumer.start()
     try:

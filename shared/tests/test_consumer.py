@@ -223,14 +223,16 @@ async def test_a_topic_that_is_closed_before_the_start_is_not_read_until_it_open
 
 
 async def test_the_poll_that_brings_a_closed_topic_brings_nothing_of_it(
-    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, database: Database
 ) -> None:
-    monkeypatch.setattr("shared.consumer.POLL_SECONDS", 1.0)  # long enough to bring something
     topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
+    poll_seconds = 1.0  # long enough to bring something
     produce(servers.kafka_url, topic, numbers(0, 5))
     desk.closed = frozenset({topic})
 
-    async with member(servers, unique("group"), [topic], desk) as consumer:
+    async with member(
+        servers, unique("group"), [topic], desk, poll_seconds=poll_seconds
+    ) as consumer:
         await eventually(lambda: consumer.has_joined)
         await asyncio.sleep(1.2)
         assert desk.started == []

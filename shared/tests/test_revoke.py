@@ -85,12 +85,18 @@ class Work:
     """A batch at work: done at once, or only by being cancelled."""
 
     def __init__(self, *, is_long: bool) -> None:
-        self.done: futures.Future[None] = futures.Future()
-        if not is_long:
-            self.done.set_result(None)
+        self._is_over = not is_long
+        self._is_cancelled = False
 
     def cancel(self) -> None:
-        self.done.set_exception(futures.CancelledError())
+        self._is_over = self._is_cancelled = True
+
+    def wait(self, _seconds: float) -> bool:
+        return self._is_over
+
+    def result(self) -> None:
+        if self._is_cancelled:
+            raise futures.CancelledError
 
 
 class Desk:
@@ -111,10 +117,8 @@ class Desk:
         return frozenset()
 
 
-def read(client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def read(client: Client, desk: Desk) -> None:
     """Let a consumer read to the end of the script."""
-    monkeypatch.setattr("shared.consumer.Consumer", lambda *_args, **_options: client)
-    monkeypatch.setattr("shared.consumer.PATIENCE_SECONDS", 0.01)
     consumer = BatchConsumer(
         {},
         ["t"],
@@ -122,6 +126,7 @@ def read(client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         interest_in=lambda _topic, _headers: Interest.NOW,
         batch_size_max=100,
         interval_seconds_max=0.0,
+        new_client=lambda _settings: client,
     )
     client.stop = consumer.stop
     consumer.run()
@@ -138,7 +143,7 @@ def both(client: Client) -> None:
 
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_what_was_read_ahead_of_a_dropped_batch_is_not_decided_before_it(
-    monkeypatch: pytest.MonkeyPatch, comes_back: bool
+    comes_back: bool,
 ) -> None:
     def revoke(client: Client) -> None:
         client.revoke(SECOND)
@@ -149,7 +154,7 @@ def test_what_was_read_ahead_of_a_dropped_batch_is_not_decided_before_it(
     again = [Sent(FIRST, 0), Sent(FIRST, 1)]
     client = Client(both, [Sent(FIRST, 0), Sent(SECOND, 0)], [Sent(FIRST, 1)], revoke, again)
 
-    read(client, desk, monkeypatch)
+    read(client, desk)
 
     dropped, second = desk.batches
     assert places(dropped.messages) == [(0, 0), (1, 0)]
@@ -157,9 +162,7 @@ def test_what_was_read_ahead_of_a_dropped_batch_is_not_decided_before_it(
     assert second.moves == {FIRST: Move(0, 2)}
 
 
-def test_what_was_read_ahead_of_a_revoked_partition_is_gone_when_it_comes_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_was_read_ahead_of_a_revoked_partition_is_gone_when_it_comes_back() -> None:
     def revoke_and_assign(client: Client) -> None:
         client.revoke(FIRST)
         client.assign(FIRST)
@@ -168,6 +171,6 @@ def test_what_was_read_ahead_of_a_revoked_partition_is_gone_when_it_comes_back(
     again = [Sent(FIRST, 0), Sent(FIRST, 1)]
     client = Client(both, [Sent(FIRST, 0)], [Sent(FIRST, 1)], revoke_and_assign, again)
 
-    read(client, desk, monkeypatch)
+    read(client, desk)
 
     assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 0), (0, 1)]]
