@@ -13,6 +13,7 @@ from deploy.local.errors import StackError
 from services.cli import (
     audit_commands,
     catalog_commands,
+    chaos_commands,
     day_commands,
     dead_letter_commands,
     enrollment_commands,
@@ -100,6 +101,7 @@ catalog_commands.add_to(app)
 day_commands.add_to(app)
 audit_commands.add_to(app)
 export_commands.add_to(app)
+chaos_commands.add_to(app)
 
 
 def main() -> None:

@@ -1,0 +1,196 @@
+"""What a storm or the drills have shown, as JSON and as lines of text."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any, Final
+
+from loadtests.chaos.client import LATE_SECONDS, Log
+from loadtests.chaos.plan import Kind
+from loadtests.chaos.recovery import Recovery
+from loadtests.chaos.workload import Asks
+from loadtests.day.collector import Outcome
+
+GOAL_SECONDS: Final = 10.0
+
+
+@dataclass
+class Tally:
+    """What was done in a storm, and when."""
+
+    began_at: float = 0.0
+    last_fault_at: float = 0.0
+    inflicted: Counter[tuple[Kind, str]] = field(default_factory=Counter)
+    missed: int = 0
+
+    @property
+    def kills(self) -> int:
+        """Count the processes and servers that were killed."""
+        return sum(count for (kind, _), count in self.inflicted.items() if kind is Kind.KILL)
+
+
+@dataclass(frozen=True)
+class StormReport:
+    """What a storm has shown; shares are of the enrollments that were asked for."""
+
+    seed: int
+    seconds: float
+    faults: Mapping[str, Mapping[str, int]]  # by kind and target
+    missed: int
+    kills: int
+    planned: int
+    sent: int
+    acknowledged: int
+    asked: int
+    outcomes: Mapping[str, int]  # the last that was heard of each enrollment
+    acknowledged_within_1s: float
+    decided_within_1s: float
+    ready_seconds: float | None
+    rest_seconds: float | None
+    violations: Sequence[str]
+
+    @property
+    def is_fine(self) -> bool:
+        """Tell whether nothing was violated, and the whole load was played."""
+        is_played = self.planned == self.sent == self.acknowledged and self.outcomes["confirmed"]
+        return not self.violations and bool(is_played)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as plain data."""
+        return {**asdict(self), "is_fine": self.is_fine}
+
+
+def storm_report(
+    seed: int,
+    tally: Tally,
+    log: Log,
+    *,
+    planned: int,
+    recovery: Recovery,
+    violations: Sequence[str],
+) -> StormReport:
+    """Count what the client saw."""
+    faults: dict[str, dict[str, int]] = {}
+    for (kind, target), count in sorted(tally.inflicted.items()):
+        faults.setdefault(kind.value, {})[target] = count
+    last = Counter(heard[-1] for name, heard in log.heard.items() if name in log.first_asked_at)
+    return StormReport(
+        seed=seed,
+        seconds=round(tally.last_fault_at - tally.began_at, 1),
+        faults=faults,
+        missed=tally.missed,
+        kills=tally.kills,
+        planned=planned,
+        sent=len(log.sent),
+        acknowledged=sum(line.acknowledged_at is not None for line in log.sent),
+        asked=len(log.first_asked_at),
+        outcomes={outcome.value: last[outcome] for outcome in Outcome},
+        acknowledged_within_1s=_acknowledged_soon(log),
+        decided_within_1s=_decided_soon(log),
+        ready_seconds=_rounded(recovery.ready_seconds),
+        rest_seconds=_rounded(recovery.rest_seconds),
+        violations=violations,
+    )
+
+
+def _acknowledged_soon(log: Log) -> float:
+    asked = [line for line in log.sent if line.message.asks is Asks.SEATS]
+    soon = sum(
+        line.acknowledged_at is not None and line.acknowledged_at - line.sent_at <= LATE_SECONDS
+        for line in asked
+    )
+    return _share(soon, len(asked))
+
+
+def _decided_soon(log: Log) -> float:
+    soon = sum(
+        log.decided_at.get(name, float("inf")) - at <= LATE_SECONDS
+        for name, at in log.first_asked_at.items()
+    )
+    return _share(soon, len(log.first_asked_at))
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 0.0
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def storm_lines(report: StormReport) -> list[str]:
+    """Give a storm's report for people."""
+    by_kind = [
+        f"  {kind}: {sum(targets.values())} ({', '.join(f'{t} {n}' for t, n in targets.items())})"
+        for kind, targets in report.faults.items()
+    ]
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in report.outcomes.items())
+    acknowledged, decided = report.acknowledged_within_1s, report.decided_within_1s
+    ready, rest = _said(report.ready_seconds), _said(report.rest_seconds)
+    return [
+        f"storm of {report.seconds:g} s, seed {report.seed}: {report.kills} kills",
+        *by_kind,
+        f"  missed: {report.missed}, since the process was down",
+        f"messages: {report.planned:,}, {report.sent:,} sent, {report.acknowledged:,} acknowledged",
+        f"enrollments: {report.asked:,} asked for; {outcomes}",
+        f"within 1 s: {acknowledged:.1%} acknowledged, {decided:.1%} decided",
+        f"after the last fault: ready in {ready}, at rest in {rest}",
+        *(f"violation: {text}" for text in report.violations),
+        f"violations: {len(report.violations)}",
+    ]
+
+
+def _said(seconds: float | None) -> str:
+    return "no bearable time" if seconds is None else f"{seconds:.1f} s"
+
+
+@dataclass(frozen=True)
+class DrillReport:
+    """How soon every request was answered again after each drill; None: not within its time."""
+
+    seconds: Mapping[str, Sequence[float | None]]
+    sent: int
+    violations: Sequence[str]
+
+    @property
+    def is_fine(self) -> bool:
+        """Tell whether nothing was violated, and every recovery reached its goal."""
+        all_seconds = [one for seconds in self.seconds.values() for one in seconds]
+        return not self.violations and all(
+            one is not None and one <= GOAL_SECONDS for one in all_seconds
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as plain data."""
+        summary = {
+            drill: {"median": _median(seconds), "maximum": _maximum(seconds)}
+            for drill, seconds in self.seconds.items()
+        }
+        return {**asdict(self), "summary": summary, "is_fine": self.is_fine}
+
+
+def drill_lines(report: DrillReport) -> list[str]:
+    """Give the drills' report for people."""
+    rows = [
+        f"  {drill}: median {_said(_median(seconds))}, maximum {_said(_maximum(seconds))}, "
+        f"{len(seconds)} times"
+        for drill, seconds in report.seconds.items()
+    ]
+    return [
+        f"seconds until no request older than 1 s was unanswered; goal: {GOAL_SECONDS:.0f}",
+        *rows,
+        f"requests: {report.sent:,}",
+        *(f"violation: {text}" for text in report.violations),
+        f"violations: {len(report.violations)}",
+    ]
+
+
+def _median(seconds: Sequence[float | None]) -> float | None:
+    known = [one for one in seconds if one is not None]
+    return round(median(known), 2) if len(known) == len(seconds) and known else None
+
+
+def _maximum(seconds: Sequence[float | None]) -> float | None:
+    known = [one for one in seconds if one is not None]
+    return round(max(known), 2) if len(known) == len(seconds) and known else None
