@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint schemas lock clean
+.PHONY: help install demo test drills lint schemas lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ demo: install  ## run a small real registration day through the whole system
 
 test: install lint  ## every default test, on real Kafka and PostgreSQL
 	$(BIN)/pytest -n 2
+
+drills: install  ## kill and stall one thing after the other, and measure each recovery
+	$(BIN)/enroll chaos --drills
 
 lint: install  ## ruff, mypy --strict and import-linter
 	$(BIN)/ruff check .

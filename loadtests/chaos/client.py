@@ -30,6 +30,7 @@ READ_AT_ONCE: Final = 1000
 TICK_SECONDS: Final = 0.005
 BURST_MAX: Final = 200
 CLOSE_SECONDS: Final = 20.0
+FLUSH_SECONDS: Final = 1.0
 # A client that is slow to come back would be measured in place of the system.
 COMES_BACK_SOON: Final = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 200}
 # The client never gives up what it has sent: the broker takes it, sooner or later.
@@ -123,6 +124,8 @@ class Client(threading.Thread):
             self.failure = error
         finally:
             self._consumer.close()
+            self._producer.purge()  # else the library would wait for what was never acknowledged
+            self._producer.flush(FLUSH_SECONDS)
 
     def send_no_more(self) -> None:
         """Leave out what has not been sent, and go on hearing."""

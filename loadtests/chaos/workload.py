@@ -1,7 +1,7 @@
 """What the client asks for and when: made up, by a seed alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import count
 from random import Random
@@ -84,12 +84,14 @@ def plan_load(
     random: Random, campus: Campus, requests: int, requests_per_second: float
 ) -> list[Message]:
     """Spread the requests evenly, with cancels, repeats and contradictions among them."""
+    end_seconds = requests / requests_per_second
     messages = [
         message
         for number in range(requests)
         for message in _with_company(random, campus, number / requests_per_second)
     ]
-    return sorted(messages, key=lambda message: message.at_seconds)
+    in_time = (replace(one, at_seconds=min(one.at_seconds, end_seconds)) for one in messages)
+    return sorted(in_time, key=lambda message: message.at_seconds)
 
 
 def _with_company(random: Random, campus: Campus, at_seconds: float) -> Iterator[Message]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import postgres, postgres_home, processes, services, stack, state
+from deploy.local import kafka, postgres, postgres_home, processes, servers, services, stack, state
 from deploy.local.errors import StackError
 from deploy.local.servers import VARIABLES, local_servers
 from deploy.local.tests.conftest import identities, plan_of
@@ -75,6 +75,22 @@ def test_instances_of_a_service_are_numbered_from_the_second() -> None:
     assert [plan.name for plan in plans[:3]] == ["enrollment", "enrollment-2", "student"]
     assert [plan.instance for plan in plans[:2]] == ["enrollment-1", "enrollment-2"]
     assert services.count_instances(plans) == 2
+
+
+def test_a_process_on_a_detour_finds_the_servers_there_and_is_sent_back_by_kafka(
+    tmp_path: Path,
+) -> None:
+    student = services.plan_services(2)[3]
+    student.detour = state.Detour(kafka=11, postgres=12)
+    detours = state.Plan(services=[student]).kafka_detours
+    port_of = {name: 20 + n for n, name in enumerate(servers.port_names({}, detours))}
+    port_of[student.name] = 30
+    spec = services.specify(student, tmp_path, port_of, "127.0.0.1:20", postgres.url_at(23))
+    settings = kafka._write_settings(tmp_path, tmp_path / "data", port_of, detours).read_text()
+    assert spec.environment["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:11"
+    assert spec.environment["DATABASE_URL"] == "postgresql://student@127.0.0.1:12/student"
+    assert "listeners=PLAINTEXT://127.0.0.1:20,STUDENT_2://127.0.0.1:22,CONTROLLER" in settings
+    assert "advertised.listeners=PLAINTEXT://127.0.0.1:20,STUDENT_2://127.0.0.1:11\n" in settings
 
 
 def test_a_role_connects_with_the_password_of_the_administrator() -> None:

@@ -26,6 +26,7 @@ COMMANDS = [
     ["import"],
     ["day"],
     ["audit"],
+    ["chaos"],
     ["export"],
 ]
 SOME_ID = "0198c0de-0000-7000-8000-000000000001"
