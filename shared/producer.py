@@ -30,6 +30,18 @@ def producer_settings(bootstrap_servers: str) -> dict[str, Any]:
     }
 
 
+def headers_of_row(row: OutboxRow, source: str) -> list[tuple[str, str | bytes | None]]:
+    """Make the headers that a row goes out with."""
+    return encode_headers(
+        event_id=row.event_id,
+        event_type=row.event_type,
+        source=source,
+        subject=row.subject,
+        occurred_at=row.occurred_at,
+        traceparent=row.traceparent,
+    )
+
+
 class BatchProducer:
     """Publishes one batch at a time, in order; not for use from several tasks."""
 
@@ -45,14 +57,7 @@ class BatchProducer:
                 row.topic,
                 row.body,
                 key=row.key,
-                headers=encode_headers(
-                    event_id=row.event_id,
-                    event_type=row.event_type,
-                    source=self._source,
-                    subject=row.subject,
-                    occurred_at=row.occurred_at,
-                    traceparent=row.traceparent,
-                ),
+                headers=headers_of_row(row, self._source),
                 on_delivery=self._delivered,
             )
 
