@@ -8,13 +8,14 @@ from signal import SIGKILL
 from time import sleep, time
 from typing import Final
 
-from loadtests.chaos.client import LATE_SECONDS, Client, ClientError
+from loadtests.chaos.client import Client, ClientError
+from loadtests.chaos.client_log import LATE_SECONDS
+from loadtests.chaos.drill_report import DrillReport
 from loadtests.chaos.inflicting import Inflicter
 from loadtests.chaos.journal import write_client_log
 from loadtests.chaos.plan import SERVERS, Fault, Kind
 from loadtests.chaos.playground import KAFKA, POSTGRES, Playground, Say, link_name, playground
 from loadtests.chaos.recovery import judge_all, recover, wait_for
-from loadtests.chaos.report import DrillReport
 from loadtests.chaos.workload import ample_campus, steady_load
 from loadtests.day.importing import publish_and_wait
 from shared.choreography import Service

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import time
 from typing import Any, TextIO
 
-from loadtests.chaos.client import Log
+from loadtests.chaos.client_log import Log
 
 
 def journal_file(state_dir: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Final
 from loadtests.auditor.contract import CANCELLED, CONFIRMED, REJECTED
 from loadtests.auditor.events import Event
 from loadtests.auditor.history import History
-from loadtests.chaos.client import Sent
+from loadtests.chaos.client_log import Sent
 from loadtests.chaos.workload import TERM, Asks
 
 OUTCOMES: Final = (CONFIRMED, REJECTED, CANCELLED)

@@ -12,7 +12,8 @@ from loadtests.auditor.databases import connect
 from loadtests.auditor.history import History, read_history
 from loadtests.auditor.rest import wait_for_rest
 from loadtests.auditor.topics import open_topics
-from loadtests.chaos.client import Client, Log
+from loadtests.chaos.client import Client
+from loadtests.chaos.client_log import Log
 from loadtests.chaos.judging import judge_log
 from loadtests.chaos.playground import Playground, Say
 

@@ -1,18 +1,15 @@
-"""What a storm or the drills have shown, as JSON and as lines of text."""
+"""What a storm has shown, as JSON and as lines of text."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import median
-from typing import Any, Final
+from typing import Any
 
-from loadtests.chaos.client import LATE_SECONDS, Log
+from loadtests.chaos.client_log import LATE_SECONDS, Log
 from loadtests.chaos.plan import Kind
 from loadtests.chaos.recovery import Recovery
 from loadtests.chaos.workload import Asks
 from loadtests.day.collector import Outcome
-
-GOAL_SECONDS: Final = 10.0
 
 
 @dataclass
@@ -127,7 +124,7 @@ def storm_lines(report: StormReport) -> list[str]:
     ]
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in report.outcomes.items())
     acknowledged, decided = report.acknowledged_within_1s, report.decided_within_1s
-    ready, rest = _said(report.ready_seconds), _said(report.rest_seconds)
+    ready, rest = shown_seconds(report.ready_seconds), shown_seconds(report.rest_seconds)
     return [
         f"storm of {report.seconds:g} s, seed {report.seed}: {report.kills} kills",
         *by_kind,
@@ -141,56 +138,6 @@ def storm_lines(report: StormReport) -> list[str]:
     ]
 
 
-def _said(seconds: float | None) -> str:
+def shown_seconds(seconds: float | None) -> str:
+    """Show a time to people."""
     return "no bearable time" if seconds is None else f"{seconds:.1f} s"
-
-
-@dataclass(frozen=True)
-class DrillReport:
-    """How soon every request was answered again after each drill; None: not within its time."""
-
-    seconds: Mapping[str, Sequence[float | None]]
-    sent: int
-    violations: Sequence[str]
-
-    @property
-    def is_fine(self) -> bool:
-        """Tell whether nothing was violated, and every recovery reached its goal."""
-        all_seconds = [one for seconds in self.seconds.values() for one in seconds]
-        return not self.violations and all(
-            one is not None and one <= GOAL_SECONDS for one in all_seconds
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Give it as plain data."""
-        summary = {
-            drill: {"median": _median(seconds), "maximum": _maximum(seconds)}
-            for drill, seconds in self.seconds.items()
-        }
-        return {**asdict(self), "summary": summary, "is_fine": self.is_fine}
-
-
-def drill_lines(report: DrillReport) -> list[str]:
-    """Give the drills' report for people."""
-    rows = [
-        f"  {drill}: median {_said(_median(seconds))}, maximum {_said(_maximum(seconds))}, "
-        f"{len(seconds)} times"
-        for drill, seconds in report.seconds.items()
-    ]
-    return [
-        f"seconds until no request older than 1 s was unanswered; goal: {GOAL_SECONDS:.0f}",
-        *rows,
-        f"requests: {report.sent:,}",
-        *(f"violation: {text}" for text in report.violations),
-        f"violations: {len(report.violations)}",
-    ]
-
-
-def _median(seconds: Sequence[float | None]) -> float | None:
-    known = [one for one in seconds if one is not None]
-    return round(median(known), 2) if len(known) == len(seconds) and known else None
-
-
-def _maximum(seconds: Sequence[float | None]) -> float | None:
-    known = [one for one in seconds if one is not None]
-    return round(max(known), 2) if len(known) == len(seconds) and known else None

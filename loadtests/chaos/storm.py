@@ -7,7 +7,8 @@ from random import Random
 from time import sleep, time
 from typing import Final
 
-from loadtests.chaos.client import Client, Log
+from loadtests.chaos.client import Client
+from loadtests.chaos.client_log import Log
 from loadtests.chaos.inflicting import Inflicter
 from loadtests.chaos.journal import write_client_log
 from loadtests.chaos.plan import Fault, Kind, plan_storm

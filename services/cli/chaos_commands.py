@@ -69,8 +69,8 @@ def _storm(
 def _drill(
     output: Output, state_dir: Path, seed: int, rate: float | None, repeats: int
 ) -> ExitCode:
+    from loadtests.chaos.drill_report import drill_lines
     from loadtests.chaos.drills import DrillWishes, run_drills
-    from loadtests.chaos.report import drill_lines
 
     wishes = DrillWishes(seed, repeats, requests_per_second=rate or 60.0)
     report = run_drills(state_dir, wishes, output.progress)

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from loadtests.auditor.events import Event
 from loadtests.auditor.history import History
 from loadtests.auditor.requests import Kind, Request
-from loadtests.chaos.client import Sent
+from loadtests.chaos.client_log import Sent
 from loadtests.chaos.judging import judge_log
 from loadtests.chaos.workload import TERM, Asks, Message
 from shared.identifiers import EnrollmentId, EventId, SectionId, StudentId
