@@ -53,9 +53,9 @@ class Cluster:
         """
         if self._is_down:
             raise NotDeliveredError("Kafka does not answer")
-        logs, chance = self._topics[topic], self.random.random
-        number = crc32(key) % len(logs) if key is not None else int(chance() * len(logs))
-        log = logs[number]
+        chance = self.random.random
+        number = self.partition_of(topic, key)
+        log = self._topics[topic][number]
         offset = len(log.records)
         log.records.append(Record(log.key, offset, key, value, headers))
         delay_us = int(chance() * DELAY_US) + 1
@@ -65,6 +65,11 @@ class Cluster:
         log.readable_at_us = max(log.readable_at_us, now_us + delay_us)
         self.scheduler.after(log.readable_at_us - now_us, log.show_next)
         return number, offset
+
+    def partition_of(self, topic: str, key: bytes | None) -> int:
+        """Choose the partition of a key; without one, any."""
+        count = len(self._topics[topic])
+        return crc32(key) % count if key is not None else int(self.random.random() * count)
 
     def records(self, topic: str) -> list[Record]:
         """Give everything that was ever appended, partition by partition."""

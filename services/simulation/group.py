@@ -154,7 +154,7 @@ class Group:
     def freeze(self, process: Process) -> None:
         """Silence the members of a process until `thaw`."""
         for member in self._members.values():
-            if member.process is process:
+            if member.process is process and not member.is_silent:
                 self._frozen.append(member)
                 self.leave_silently(member)
 
