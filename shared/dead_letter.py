@@ -1,25 +1,20 @@
-"""Messages that could not be handled: parked with the reason, listed, replayed or discarded."""
+"""The rules of dead letters: what a replay does, and what may be given up."""
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final, Protocol
 
-from shared import audit_trail
 from shared.choreography import ENROLLMENT_EVENTS
 from shared.codec import decode, encode_body
-from shared.database import Transaction
 from shared.errors import DeadLetterError
 from shared.events import EnrollmentRequested, MalformedRequest
-from shared.identifiers import EnrollmentId, in_lock_order
+from shared.identifiers import EnrollmentId
 from shared.message import Arrival, Message, Unreadable
-from shared.reaction import Context, Folded, Holding, Parked, Reactions, State, Unit, describe_error
+from shared.reaction import Context, Folded, Reactions, State, Unit, describe_error
 from shared.telemetry import continue_or_start
-
-LIST_MAX: Final = 1000
 
 
 class Outcome(StrEnum):
@@ -68,98 +63,28 @@ class DeadLetter:
     parked_at: datetime
 
 
-async def holding(
-    transaction: Transaction, enrollment_ids: Collection[EnrollmentId]
-) -> set[Holding]:
-    """Tell where dead letters hold others; waits for a replay that is under way."""
-    rows = await transaction.fetch(
-        """
-        SELECT topic, enrollment_id FROM dead_letter
-        WHERE holds AND enrollment_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
-        """,
-        in_lock_order(enrollment_ids),
-    )
-    return {(row["topic"], row["enrollment_id"]) for row in rows}
+class Letters(Protocol):
+    """The dead letters of one service, in a transaction that the caller commits."""
+
+    async def queue_of(self, letter_id: int) -> list[DeadLetter]:
+        """Lock and read a dead letter and those of its enrollment and topic, oldest first."""
+
+    async def delete(self, letter_id: int) -> None:
+        """Forget a dead letter."""
+
+    async def record(
+        self, *, operator: str, action: str, subject: str, detail: str, now: datetime
+    ) -> None:
+        """Add what an operator did to the audit trail."""
 
 
-async def park(transaction: Transaction, parked: Sequence[Parked], now: datetime) -> None:
-    """Append messages; one that is there already (a log read again) stays as it is."""
-    for one in parked:
-        message = one.message
-        await transaction.execute(
-            """
-            INSERT INTO dead_letter (topic, partition, "offset", key, value, headers, event_type,
-                                     enrollment_id, reason, detail, holds, parked_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-            ON CONFLICT (topic, partition, "offset") DO NOTHING
-            """,
-            message.topic,
-            message.partition,
-            message.offset,
-            message.key,
-            message.value,
-            json.dumps([[name, value.hex()] for name, value in message.headers]),
-            one.event_type,
-            one.enrollment_id,
-            one.reason,
-            one.detail.replace("\x00", ""),  # PostgreSQL stores no NUL in a text
-            one.holds,
-            now,
-        )
-
-
-async def read(
-    transaction: Transaction, enrollment_id: EnrollmentId | None = None, *, limit: int = LIST_MAX
-) -> list[DeadLetter]:
-    """List what is parked, of one enrollment or of all, oldest first."""
-    rows = await transaction.fetch(
-        """
-        SELECT * FROM dead_letter WHERE $1::uuid IS NULL OR enrollment_id = $1
-        ORDER BY id LIMIT $2
-        """,
-        enrollment_id,
-        limit,
-    )
-    return [_letter(dict(row)) for row in rows]
-
-
-async def find(transaction: Transaction, letter_id: int) -> DeadLetter:
-    """Read one dead letter, without a lock."""
-    rows = await transaction.fetch("SELECT * FROM dead_letter WHERE id = $1", letter_id)
-    if not rows:
-        raise _unknown(letter_id)
-    return _letter(dict(rows[0]))
-
-
-def _unknown(letter_id: int) -> DeadLetterError:
+def unknown_letter(letter_id: int) -> DeadLetterError:
+    """Say that there is no such dead letter, whether or not there ever was."""
     return DeadLetterError(f"there is no dead letter {letter_id}: list them to see which are")
 
 
-async def queue_of(transaction: Transaction, letter_id: int) -> list[DeadLetter]:
-    """Lock and read a dead letter and those of its enrollment and topic, oldest first."""
-    rows = await transaction.fetch(
-        """
-        SELECT other.* FROM dead_letter AS one JOIN dead_letter AS other
-            ON other.id = one.id OR (one.holds AND other.holds AND other.topic = one.topic
-                                     AND other.enrollment_id = one.enrollment_id)
-        WHERE one.id = $1 ORDER BY other.id FOR UPDATE OF other
-        """,
-        letter_id,
-    )
-    if not rows:
-        raise _unknown(letter_id)
-    return [_letter(dict(row)) for row in rows]
-
-
-def _letter(row: dict[str, Any]) -> DeadLetter:
-    pairs = json.loads(row.pop("headers"))
-    headers = tuple((name, bytes.fromhex(value)) for name, value in pairs)
-    fields = {name: row.pop(name) for name in ("topic", "partition", "offset", "key", "value")}
-    return DeadLetter(message=Message(headers=headers, **fields), **row)
-
-
 async def replay(
-    transaction: Transaction,
+    letters: Letters,
     unit: Unit[State],
     letter_id: int,
     reactions: Reactions[State],
@@ -172,10 +97,11 @@ async def replay(
     The inbox is not asked: parking took the id already. Deleting the row in the same transaction
     is what makes a second replay do nothing.
     """
-    letters = await queue_of(transaction, letter_id)
-    arrivals = [_readable(letter, reactions) for letter in letters]
-    folded = await _decide(unit, list(zip(letters, arrivals, strict=True)), reactions, now)
-    await _end(transaction, letters, "replay", operator=operator, now=now)
+    queue = await letters.queue_of(letter_id)
+    arrivals = [_readable(letter, reactions) for letter in queue]
+    folded = await _decide(unit, list(zip(queue, arrivals, strict=True)), reactions, now)
+    for letter in queue:
+        await _end(letters, letter, "replay", operator=operator, now=now)
     return folded
 
 
@@ -216,7 +142,7 @@ def _readable(letter: DeadLetter, reactions: Reactions[State]) -> Arrival:
 
 
 async def discard(
-    transaction: Transaction,
+    letters: Letters,
     unit: Unit[State],
     letter_id: int,
     reactions: Reactions[State],
@@ -226,7 +152,7 @@ async def discard(
     now: datetime,
 ) -> Folded:
     """Give a dead letter up for good, where the rules allow it; the first of its queue only."""
-    first, *behind = await queue_of(transaction, letter_id)
+    first, *behind = await letters.queue_of(letter_id)
     if first.id != letter_id:
         raise DeadLetterError(
             f"dead letter {first.id} comes before {letter_id}: replay or discard it first"
@@ -237,7 +163,7 @@ async def discard(
         arrival = _as_rejected(_readable(first, reactions))
         folded = await _decide(unit, [(first, arrival)], reactions, now)
     detail = f"outcome {outcome}, {len(behind)} wait behind it"
-    await _end(transaction, [first], "discard", operator=operator, now=now, detail=detail)
+    await _end(letters, first, "discard", operator=operator, now=now, detail=detail)
     return folded
 
 
@@ -280,22 +206,20 @@ def _as_rejected(arrival: Arrival) -> Arrival:
 
 
 async def _end(
-    transaction: Transaction,
-    letters: Sequence[DeadLetter],
+    letters: Letters,
+    letter: DeadLetter,
     action: str,
     *,
     operator: str,
     now: datetime,
     detail: str = "",
 ) -> None:
-    for letter in letters:
-        await transaction.execute("DELETE FROM dead_letter WHERE id = $1", letter.id)
-        message, what = letter.message, letter.event_type or UNREADABLE
-        await audit_trail.record(
-            transaction,
-            operator=operator,
-            action=f"dead_letter.{action}",
-            subject=f"{message.topic}/{message.partition}/{message.offset}",
-            detail=f"{what} {letter.enrollment_id or ''} {detail}".strip(),
-            now=now,
-        )
+    message, what = letter.message, letter.event_type or UNREADABLE
+    await letters.delete(letter.id)
+    await letters.record(
+        operator=operator,
+        action=f"dead_letter.{action}",
+        subject=f"{message.topic}/{message.partition}/{message.offset}",
+        detail=f"{what} {letter.enrollment_id or ''} {detail}".strip(),
+        now=now,
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from shared.choreography import TOPIC_OF
 from shared.codec import encode_body
@@ -45,12 +45,13 @@ async def append(
     The identity column is counted under those locks, so that for each enrollment the order of
     ids is the order of commits.
     """
-    records = [_record(one, now, new_event_id()) for one in emitted]
+    records = [record_of(one, now, new_event_id()) for one in emitted]
     if records:
         await transaction.copy("outbox", COLUMNS, records)
 
 
-def _record(emitted: Emitted, now: datetime, event_id: EventId) -> tuple[object, ...]:
+def record_of(emitted: Emitted, now: datetime, event_id: EventId) -> tuple[Any, ...]:
+    """Make what COLUMNS says of an event."""
     event = emitted.event
     assert isinstance(event, EnrollmentEvent)  # the services write no catalog
     topic = TOPIC_OF[type(event)].name

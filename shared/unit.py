@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Generic
 
-from shared import dead_letter, inbox, offsets, outbox
+from shared import inbox, letter_rows, offsets, outbox
 from shared.database import Database, Transaction
 from shared.events import Event
 from shared.identifiers import EnrollmentId, EventId, NewEventId, PartitionKey
@@ -44,7 +44,7 @@ class PostgresUnit(Generic[State]):
         """Tell what dead letters hold."""
         if not enrollment_ids:
             return set()
-        return await dead_letter.holding(self.transaction, enrollment_ids)
+        return await letter_rows.holding(self.transaction, enrollment_ids)
 
     async def load(self, events: Sequence[Event]) -> State:
         """Lock and read the rows of these events."""
@@ -60,7 +60,7 @@ class PostgresUnit(Generic[State]):
 
     async def park(self, parked: Sequence[Parked], now: datetime) -> None:
         """Append to the dead letters."""
-        await dead_letter.park(self.transaction, parked, now)
+        await letter_rows.park(self.transaction, parked, now)
 
 
 def units(

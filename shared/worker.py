@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic
 
-from shared.breaker import Breaker, BreakerOpen
+from shared.breaker import BreakerOpen, Guard
 from shared.clock import Clock
 from shared.codec import decode, uses_inbox
 from shared.desk import ReadBatch
@@ -49,14 +49,18 @@ class Worker(Generic[State]):
         reactions: Reactions[State],
         clock: Clock,
         *,
-        database_breaker: Breaker,
+        database_breaker: Guard,
         on_handled: Callable[[Handled], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        random: Callable[[], float] = random.random,
     ) -> None:
         self._open_unit = open_unit
         self._reactions = reactions
         self._clock = clock
         self._breaker = database_breaker
         self._on_handled = on_handled
+        self._sleep = sleep
+        self._random = random
 
     async def handle(self, read: ReadBatch) -> None:
         """Handle a batch; raises StaleBatchError where it must be read again.
@@ -98,12 +102,12 @@ class Worker(Generic[State]):
             try:
                 return await self._breaker.call_async(commit_once)
             except BreakerOpen as error:
-                await asyncio.sleep(error.retry_after_seconds)
+                await self._sleep(error.retry_after_seconds)
             except Exception as error:
                 if not is_transient_database_error(error):
                     raise
                 LOGGER.warning("a batch waits for the database: %r", error)
-                await asyncio.sleep(BACKOFF.delay_seconds(attempt, random.random()))
+                await self._sleep(BACKOFF.delay_seconds(attempt, self._random()))
 
     async def _commit_once(self, batch: Batch) -> Folded:
         async with self._open_unit() as unit:

@@ -130,20 +130,20 @@ def operator() -> str:
 
 
 async def _read(target: Target, services: list[str]) -> "list[tuple[str, DeadLetter]]":
-    from shared import dead_letter
+    from shared import letter_rows
 
     found = []
     for service in services:
         async with transaction(target, service) as begun:
-            found += [(service, letter) for letter in await dead_letter.read(begun)]
+            found += [(service, letter) for letter in await letter_rows.read(begun)]
     return found
 
 
 async def _find(target: Target, service: str, letter_id: int) -> "DeadLetter":
-    from shared import dead_letter
+    from shared import letter_rows
 
     async with transaction(target, service) as begun:
-        return await dead_letter.find(begun, letter_id)
+        return await letter_rows.find(begun, letter_id)
 
 
 def _message_data(letter: "DeadLetter") -> dict[str, Any]:

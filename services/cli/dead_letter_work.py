@@ -19,6 +19,7 @@ from shared.clock import system_clock
 from shared.database import Transaction
 from shared.dead_letter import Outcome
 from shared.identifiers import new_event_id
+from shared.letter_rows import PostgresLetters
 from shared.reaction import Folded, Reactions
 from shared.unit import PostgresUnit
 
@@ -44,9 +45,10 @@ async def replay(target: Target, service: str, letter_id: int, operator: str) ->
     """Replay a dead letter and its queue."""
     async with transaction(target, service) as begun:
         unit, reactions = parts_of(target, service, begun)
-        queue = await dead_letter.queue_of(begun, letter_id)
+        letters = PostgresLetters(begun)
+        queue = await letters.queue_of(letter_id)
         folded = await dead_letter.replay(
-            begun, unit, letter_id, reactions, operator=operator, now=system_clock()
+            letters, unit, letter_id, reactions, operator=operator, now=system_clock()
         )
     return Done([letter.id for letter in queue], _types(folded))
 
@@ -58,7 +60,7 @@ async def discard(
     async with transaction(target, service) as begun:
         unit, reactions = parts_of(target, service, begun)
         folded = await dead_letter.discard(
-            begun,
+            PostgresLetters(begun),
             unit,
             letter_id,
             reactions,

@@ -13,7 +13,7 @@ from services.enrollment import store as enrollments
 from services.enrollment.model import Conflict, Enrollment, EnrollmentState
 from services.student import store as claims
 from services.student.model import Claim, ClaimState
-from shared import dead_letter
+from shared import letter_rows
 from shared.dead_letter import DeadLetter
 from shared.events import Reason, Stage
 from shared.identifiers import EnrollmentId
@@ -63,7 +63,7 @@ async def read_story(target: Target, enrollment_id: EnrollmentId) -> Story:
     parked = []
     for service in SERVICES:
         async with transaction(target, service) as begun:
-            letters = await dead_letter.read(begun, enrollment_id)
+            letters = await letter_rows.read(begun, enrollment_id)
         parked += [(service, letter) for letter in letters]
     steps = tell_steps(enrollment, claim, reservation)
     return Story(enrollment_id, enrollment, steps, conflicts, parked)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final, Protocol
 
 from services.enrollment import decisions
 from services.enrollment.decisions import Decision
@@ -17,6 +18,8 @@ from shared.events import (
 from shared.identifiers import EnrollmentId
 from shared.message import Emitted
 from shared.reaction import Context, Reactions
+
+OVERDUE_MAX: Final = 500
 
 
 def on_enrollment_requested(
@@ -58,6 +61,28 @@ def on_deadlines_passed(state: State, now: datetime) -> list[Emitted]:
         for known in overdue
         for emitted in _keep(state, known.enrollment_id, decisions.expire(known, now))
     ]
+
+
+class OverdueUnit(Protocol):
+    """What a transaction must be able to do, so that deadlines can be kept in it."""
+
+    async def load_overdue(self, now: datetime, limit: int) -> State:
+        """Lock pending enrollments whose deadline has passed, but for those at work elsewhere."""
+
+    async def save(self, state: State) -> None:
+        """Write the changed rows."""
+
+    async def emit(self, emitted: Sequence[Emitted], now: datetime) -> None:
+        """Append events to the outbox."""
+
+
+async def reject_overdue(unit: OverdueUnit, now: datetime) -> Sequence[Emitted]:
+    """Reject what is overdue, from the database: so a deadline survives any restart."""
+    state = await unit.load_overdue(now, OVERDUE_MAX)
+    emitted = on_deadlines_passed(state, now)
+    await unit.save(state)
+    await unit.emit(emitted, now)
+    return emitted
 
 
 def _keep(state: State, enrollment_id: EnrollmentId, decision: Decision) -> list[Emitted]:

@@ -1,19 +1,21 @@
 """Wires the enrollment service: the only place where its parts meet."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from services.enrollment import store
-from services.enrollment.handlers import REACTIONS, on_deadlines_passed
-from services.enrollment.model import State
+from services.enrollment.handlers import REACTIONS, reject_overdue
+from services.enrollment.model import DeadlinePolicy, State
 from services.enrollment.settings import EnrollmentSettings
-from shared import outbox
 from shared.choreography import REQUESTS, Service
+from shared.database import Transaction
+from shared.gates import Gates
+from shared.identifiers import NewEventId
 from shared.process import Parts, Process, Resources, Tick, Timer
+from shared.unit import PostgresUnit
 
-OVERDUE_MAX: Final = 500
 INTAKE_SECONDS: Final = 0.1
 HOUR_SECONDS: Final = 3600.0
 REOPEN_SHARE: Final = 0.75  # to stop and start reading costs a little each time
@@ -43,16 +45,27 @@ def build(settings: EnrollmentSettings) -> Process[State]:
     return Process(parts(settings), settings)
 
 
+class DeadlineUnit(PostgresUnit[State]):
+    """The OverdueUnit of the handlers, inside a transaction that the caller commits."""
+
+    def __init__(
+        self, transaction: Transaction, policy: DeadlinePolicy, new_event_id: NewEventId
+    ) -> None:
+        super().__init__(transaction, partial(store.load, policy=policy), store.save, new_event_id)
+        self._policy = policy
+
+    async def load_overdue(self, now: datetime, limit: int) -> State:
+        """Lock pending enrollments whose deadline has passed, but for those at work elsewhere."""
+        return await store.load_overdue(self.transaction, now, limit, self._policy)
+
+
 def _deadlines(settings: EnrollmentSettings) -> Tick:
-    """Reject what is overdue, from the database: so a deadline survives any restart."""
+    """Reject what is overdue."""
 
     async def tick(resources: Resources) -> None:
-        now = resources.clock()
         async with resources.database.transaction() as transaction:
-            state = await store.load_overdue(transaction, now, OVERDUE_MAX, settings.policy)
-            emitted = on_deadlines_passed(state, now)
-            await store.save(transaction, state)
-            await outbox.append(transaction, emitted, now, resources.new_event_id)
+            unit = DeadlineUnit(transaction, settings.policy, resources.new_event_id)
+            emitted = await reject_overdue(unit, resources.clock())
         if emitted:
             resources.relay.wake()
 
@@ -65,12 +78,17 @@ def _intake(settings: EnrollmentSettings) -> Tick:
     async def tick(resources: Resources) -> None:
         async with resources.database.transaction() as transaction:
             pending = await store.count_pending(transaction, settings.pending_max + 1)
-        if pending > settings.pending_max:
-            resources.gates.close(TOO_MANY_PENDING, [REQUESTS.name])
-        elif pending <= settings.pending_max * REOPEN_SHARE:
-            resources.gates.open(TOO_MANY_PENDING)
+        move_gate(resources.gates, pending, settings.pending_max)
 
     return tick
+
+
+def move_gate(gates: Gates, pending: int, pending_max: int) -> None:
+    """Close the requests' topic, or open it again well below the bound."""
+    if pending > pending_max:
+        gates.close(TOO_MANY_PENDING, [REQUESTS.name])
+    elif pending <= pending_max * REOPEN_SHARE:
+        gates.open(TOO_MANY_PENDING)
 
 
 def _only_while_closed(intake: Tick) -> Tick:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from shared import audit_trail, dead_letter, inbox
+from shared import audit_trail, dead_letter, inbox, letter_rows
 from shared.choreography import TOPIC_OF
 from shared.codec import encode_body, encode_headers
 from shared.database import Database, Transaction
@@ -32,6 +32,7 @@ from shared.events import (
     StudentValidated,
 )
 from shared.identifiers import EnrollmentId, EventId, SectionId, StudentId, Term, new_event_id
+from shared.letter_rows import PostgresLetters
 from shared.message import Emitted, Message
 from shared.reaction import Context, Folded, Parked, Reactions
 from shared.unit import PostgresUnit
@@ -108,20 +109,25 @@ async def park(database: Database, *events: EnrollmentEvent) -> list[int]:
         for n, event in enumerate(events)
     ]
     async with database.transaction() as transaction:
-        await dead_letter.park(transaction, parked, NOW)
-        return [letter.id for letter in await dead_letter.read(transaction)]
+        await letter_rows.park(transaction, parked, NOW)
+        return [letter.id for letter in await letter_rows.read(transaction)]
 
 
 async def park_unreadable(database: Database, message: Message) -> int:
     async with database.transaction() as transaction:
-        await dead_letter.park(transaction, [Parked(message, "not_json", "test")], NOW)
-        return (await dead_letter.read(transaction))[-1].id
+        await letter_rows.park(transaction, [Parked(message, "not_json", "test")], NOW)
+        return (await letter_rows.read(transaction))[-1].id
 
 
 async def replay(database: Database, letter_id: int, desk: Desk) -> Folded:
     async with opened(database) as (transaction, unit):
         return await dead_letter.replay(
-            transaction, unit, letter_id, desk.reactions, operator="amalia", now=NOW
+            PostgresLetters(transaction),
+            unit,
+            letter_id,
+            desk.reactions,
+            operator="amalia",
+            now=NOW,
         )
 
 
@@ -130,7 +136,7 @@ async def discard(
 ) -> Folded:
     async with opened(database) as (transaction, unit):
         return await dead_letter.discard(
-            transaction,
+            PostgresLetters(transaction),
             unit,
             letter_id,
             (desk or Desk()).reactions,
@@ -142,7 +148,7 @@ async def discard(
 
 async def left(database: Database) -> list[DeadLetter]:
     async with database.transaction() as transaction:
-        return await dead_letter.read(transaction)
+        return await letter_rows.read(transaction)
 
 
 async def recorded(database: Database) -> list[tuple[str, str, str, str]]:
@@ -162,7 +168,7 @@ async def test_a_parked_message_is_read_back_as_it_came(enrollment_database: Dat
     [letter_id] = await park(enrollment_database, REQUEST)
 
     async with enrollment_database.transaction() as transaction:
-        found = await dead_letter.find(transaction, letter_id)
+        found = await letter_rows.find(transaction, letter_id)
 
     assert found.message == message_of(REQUEST)
     assert (found.event_type, found.enrollment_id, found.holds) == (
@@ -176,8 +182,8 @@ async def test_dead_letters_are_found_by_their_enrollment(enrollment_database: D
     await park(enrollment_database, REQUEST, CANCEL)
 
     async with enrollment_database.transaction() as transaction:
-        its_own = await dead_letter.read(transaction, EnrollmentId(UUID(int=1)))
-        others = await dead_letter.read(transaction, EnrollmentId(UUID(int=2)))
+        its_own = await letter_rows.read(transaction, EnrollmentId(UUID(int=1)))
+        others = await letter_rows.read(transaction, EnrollmentId(UUID(int=2)))
 
     assert [one.event_type for one in its_own] == [
         "EnrollmentRequested",
@@ -373,5 +379,5 @@ async def test_those_behind_a_discarded_one_still_wait(enrollment_database: Data
 
     assert [letter.id for letter in await left(enrollment_database)] == [second]
     async with enrollment_database.transaction() as transaction:
-        held = await dead_letter.holding(transaction, [EnrollmentId(UUID(int=1))])
+        held = await letter_rows.holding(transaction, [EnrollmentId(UUID(int=1))])
     assert held == {("enrollment.requests", UUID(int=1))}

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from services.cli.dead_letter_work import parts_of
 from services.cli.target import SERVICES, Target, transaction
-from shared import dead_letter
+from shared import letter_rows
 from shared.choreography import TOPIC_OF
 from shared.codec import encode_body, encode_headers
 from shared.events import (
@@ -88,8 +88,8 @@ async def park(target: Target, service: str, *events: EnrollmentEvent) -> list[i
         for n, event in enumerate(events)
     ]
     async with transaction(target, service) as begun:
-        await dead_letter.park(begun, parked, datetime.now(UTC))
-        return [letter.id for letter in await dead_letter.read(begun)]
+        await letter_rows.park(begun, parked, datetime.now(UTC))
+        return [letter.id for letter in await letter_rows.read(begun)]
 
 
 def _message(event: EnrollmentEvent, offset: int) -> Message:
