@@ -52,6 +52,9 @@ HABITS: Final = (
     _Habit(Kind.LEAVE, 25.0, (3.0, 8.0), (12.0, 15.0)),
 )
 LONG_SHARE: Final = 0.2
+# A process is killed at its worst moment when it has said something and has no answer yet.
+WORST_MOMENT_SHARE: Final = 0.5
+WORST_MOMENT_SECONDS: Final = (0.1, 2.0)
 
 
 def plan_storm(
@@ -71,7 +74,8 @@ def plan_storm(
         Kind.STALL: links,
         Kind.MUTE: links,
     }
-    faults = list(_kills(random, seconds, [*processes, *SERVERS]))
+    kills = list(_kills(random, seconds, [*processes, *SERVERS]))
+    faults = [*kills, *_worst_moments(random, kills, links)]
     for habit in HABITS:
         if targets[habit.kind]:
             faults += _faults(random, seconds, habit, targets[habit.kind])
@@ -83,6 +87,18 @@ def _kills(random: Random, seconds: float, targets: Sequence[str]) -> Iterator[F
     spacing_seconds = (seconds - LAST_END_SECONDS) / count
     for number, target in enumerate(islice(_rounds(random, targets), count)):
         yield Fault(_moment(random, number, spacing_seconds), Kind.KILL, target)
+
+
+def _worst_moments(random: Random, kills: Sequence[Fault], links: Sequence[str]) -> Iterator[Fault]:
+    """Have links in trouble around many a kill of the process that they lead from."""
+    for kill in kills:
+        its_links = [link for link in links if link.partition(">")[0] == kill.target]
+        if its_links and random.random() < WORST_MOMENT_SHARE:
+            before_seconds = min(random.uniform(*WORST_MOMENT_SECONDS), kill.at_seconds)
+            at_seconds = round(kill.at_seconds - before_seconds, 3)
+            kind = random.choice((Kind.STALL, Kind.MUTE))
+            duration_seconds = round(before_seconds + random.random(), 3)
+            yield Fault(at_seconds, kind, random.choice(its_links), duration_seconds)
 
 
 def _faults(

@@ -43,3 +43,21 @@ def test_all_faults_lie_within_the_time_of_the_storm() -> None:
         assert plan == sorted(plan)
         assert all(0 <= fault.at_seconds <= 30 for fault in plan)
         assert all(fault.at_seconds + fault.duration_seconds <= 30 for fault in plan)
+
+
+def test_many_a_process_is_killed_while_one_of_its_links_has_no_answers() -> None:
+    plan = plan_storm(7, FIVE_MINUTES, PROCESSES, LINKS)
+    kills = [fault for fault in plan if fault.kind is Kind.KILL and fault.target in PROCESSES]
+    troubles = [fault for fault in plan if fault.kind in {Kind.STALL, Kind.MUTE}]
+    at_their_worst = [
+        kill
+        for kill in kills
+        if any(
+            trouble.target.startswith(f"{kill.target}>")
+            and trouble.at_seconds <= kill.at_seconds
+            and kill.at_seconds <= trouble.at_seconds + trouble.duration_seconds
+            for trouble in troubles
+        )
+    ]
+
+    assert len(at_their_worst) > len(kills) / 3
