@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final, assert_never
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
@@ -113,6 +112,7 @@ class SimulatedClient:
         self._fetches: dict[PartitionKey, Fetch] = {}
         self._paused: set[PartitionKey] = set()  # of those that are not assigned, too
         self._ready: deque[Fetch] = deque()
+        self._watched: deque[tuple[int, Fetch, int]] = deque()  # until when, and at which end
         self._notices: list[Notice] = []
         self._taken: list[Record | Notice] = []
         self._missing = 0  # messages that a blocked call still waits for
@@ -155,6 +155,8 @@ class SimulatedClient:
         while True:
             while self._has_news and not self._cluster.is_down:
                 self._hear()
+            if self._watched:
+                self._look_at_ends()
             if self._ready or self._notices:
                 self._take(count)
             left_us = until_us - scheduler.now_us
@@ -205,22 +207,23 @@ class SimulatedClient:
         return not fetch.has_failed and (fetch.position < fetch.log.readable or fetch.end_is_due)
 
     def _watch_end(self, fetch: Fetch) -> None:
-        """Tell of an end once, when nothing has come after it for a while."""
+        """Tell of an end once, in a call that comes when nothing has followed for a while."""
         if not fetch.is_open or fetch.has_failed or fetch.is_watched:
             return
         if fetch.told_end != fetch.position:
             fetch.is_watched = True
-            self._scheduler.after(END_US, partial(self._look_at_end, fetch, fetch.position))
+            self._watched.append((self._scheduler.now_us + END_US, fetch, fetch.position))
 
-    def _look_at_end(self, fetch: Fetch, position: int) -> None:
-        fetch.is_watched = False
-        if not fetch.is_open or fetch.has_failed or fetch.position < fetch.log.readable:
-            return
-        if fetch.position == position:
-            fetch.end_is_due = True
-            self.offer(fetch)
-        else:
-            self._watch_end(fetch)
+    def _look_at_ends(self) -> None:
+        watched, now_us = self._watched, self._scheduler.now_us
+        while watched and watched[0][0] <= now_us:
+            _, fetch, position = watched.popleft()
+            fetch.is_watched = False
+            if fetch.position != position:
+                self._watch_end(fetch)
+            elif fetch.is_open and not fetch.has_failed and position == fetch.log.readable:
+                fetch.end_is_due = True
+                self.offer(fetch)
 
     def offer(self, fetch: Fetch) -> None:
         """Have a partition read that has something to give; wake who waits for it."""
@@ -304,8 +307,7 @@ class SimulatedClient:
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Go on where the last message was given."""
-        for partition in partitions:
-            key = PartitionKey(partition.topic, partition.partition)
+        for key, _ in _offsets(partitions):
             self._paused.discard(key)
             fetch = self._fetches.get(key)
             if fetch is not None and not fetch.is_open:
@@ -368,4 +370,5 @@ def _partitions(keys: Iterable[PartitionKey]) -> list[TopicPartition]:
 
 
 def _offsets(partitions: Iterable[TopicPartition]) -> list[tuple[PartitionKey, int]]:
-    return [(PartitionKey(p.topic, p.partition), p.offset) for p in partitions]
+    """Sort them: they come from sets, and the order in which they are read must be one."""
+    return sorted((PartitionKey(p.topic, p.partition), p.offset) for p in partitions)

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from services.simulation import group as group_members
 from services.simulation.cluster import Cluster
@@ -128,6 +129,25 @@ def test_partitions_of_equal_number_have_the_same_owner_only_now_and_then() -> N
             group.join(member)
         are_equal.add(len(group.claim(members[0])) != 1)
     assert are_equal == {True, False}
+
+
+def test_the_order_in_which_partitions_are_resumed_makes_no_difference() -> None:
+    histories = []
+    for order in ((0, 1), (1, 0)):
+        kafka = SimulatedKafka(5)
+        member = kafka.member("two")
+        member.poll_for(3)
+        partitions = [TopicPartition("two", number) for number in order]
+        member.client.pause(partitions)
+        for number in (0, 1):
+            kafka.append("two", [f"{number}a", f"{number}b"], partition=number)
+        pass_seconds(kafka, 1)
+        member.client.resume(partitions)
+        member.poll_for(1)
+        histories.append(member.values())
+
+    assert sorted(histories[0], key=str) == ["0a", "0b", "1a", "1b"]
+    assert histories[0] == histories[1]
 
 
 def test_retention_is_out_of_the_readers_sight_and_not_of_the_checkers(
