@@ -81,8 +81,8 @@ def _poisons(random: Random, ids: Sequence[EnrollmentId]) -> Iterator[Poison]:
     if random.random() < 0.25:
         for _ in range(random.randrange(1, 4)):
             service, event_type = random.choice(POISONABLE)
-            discard = random.random() < 0.3
-            yield Poison(service, event_type, random.choice(ids), discard)
+            mended_at_us, discard = random.randrange(STRUCK_US), random.random() < 0.3
+            yield Poison(service, event_type, random.choice(ids), mended_at_us, discard)
 
 
 def _faults(random: Random, processes: Sequence[str]) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from services.capacity.model import Reservation, ReservationState, Section
@@ -32,10 +32,10 @@ OUTCOMES: Final[Mapping[str, EnrollmentState]] = {
 
 
 class Oracle:
-    """What the invariants of one commit need of those before; `violations` has what broke them."""
+    """Judges commit after commit, each against those before; adds to `violations`."""
 
-    def __init__(self) -> None:
-        self.violations: list[str] = []
+    def __init__(self, violations: list[str]) -> None:
+        self.violations = violations
         self._holders: dict[SectionKey, set[EnrollmentId]] = defaultdict(set)
         self._claims: dict[tuple[StudentId, Term], dict[EnrollmentId, Claim]] = defaultdict(dict)
 
@@ -48,6 +48,8 @@ class Oracle:
                 found = self._judge_claims(changes)
             case Service.CAPACITY:
                 found = self._judge_seats(changes)
+            case unreachable:
+                assert_never(unreachable)
         self.violations.extend(found)
 
     def _judge_enrollments(self, changes: Changes) -> Iterator[str]:
@@ -109,10 +111,10 @@ class Oracle:
             yield f"8: {short(enrollment_id)} has no reservation that changed, and yet: {names}"
 
     def _move_holder(self, before: Reservation | None, after: Reservation | None) -> None:
-        for key in _seats_of(before):
-            self._holders[key].discard(before.enrollment_id) if before else None
-        for key in _seats_of(after):
-            self._holders[key].add(after.enrollment_id) if after else None
+        for key, enrollment_id in _seats_of(before):
+            self._holders[key].discard(enrollment_id)
+        for key, enrollment_id in _seats_of(after):
+            self._holders[key].add(enrollment_id)
 
     def _judge_section(
         self, key: SectionKey, before: Section | None, after: Section | None
@@ -207,7 +209,10 @@ def _holds_seats(reservation: Reservation | None) -> bool:
     return reservation is not None and reservation.state is ReservationState.RESERVED
 
 
-def _seats_of(reservation: Reservation | None) -> list[SectionKey]:
+def _seats_of(reservation: Reservation | None) -> list[tuple[SectionKey, EnrollmentId]]:
     if reservation is None or reservation.term is None:
         return []
-    return [SectionKey(reservation.term, section_id) for section_id in reservation.sections]
+    return [
+        (SectionKey(reservation.term, section_id), reservation.enrollment_id)
+        for section_id in reservation.sections
+    ]

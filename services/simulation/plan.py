@@ -61,6 +61,7 @@ class Poison:
     service: Service
     event_type: str
     enrollment_id: EnrollmentId
+    mended_at_us: int
     discard: bool
 
 
