@@ -89,7 +89,7 @@ class Life:
         self._on_crash = on_crash
         self._gates = Gates()
         self._tasks: list[Task] = []
-        self._is_frozen = False
+        self.is_frozen = False
         self._topics = subscriptions(slot.service)
         self._open_unit = open_units(
             servers.database, self, parts.load, parts.save, self._new_event_id
@@ -155,7 +155,7 @@ class Life:
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> Task:
         task = Task(self._servers.scheduler, work)
-        if self._is_frozen:
+        if self.is_frozen:
             task.freeze()
         self._tasks = [one for one in self._tasks if not one.done.is_set]
         self._tasks.append(task)
@@ -253,7 +253,7 @@ class Life:
 
     def freeze(self) -> None:
         """Stop the process where it stands, as SIGSTOP does."""
-        self._is_frozen = True
+        self.is_frozen = True
         self._servers.cluster.freeze(self)
         self._thread.freeze()
         for task in self._tasks:
@@ -261,7 +261,7 @@ class Life:
 
     def thaw(self) -> None:
         """Let it go on, as SIGCONT does."""
-        self._is_frozen = False
+        self.is_frozen = False
         self._servers.cluster.thaw(self)
         self._thread.thaw()
         for task in self._tasks:

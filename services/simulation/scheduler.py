@@ -115,7 +115,8 @@ class Task:
 
     def freeze(self) -> None:
         """Hold it where it stands until `thaw`: a process that was stopped."""
-        self._frozen = []
+        if self._frozen is None:
+            self._frozen = []
 
     def thaw(self) -> None:
         """Go on."""
@@ -186,7 +187,8 @@ class Thread:
 
     def freeze(self) -> None:
         """Hold it where it stands until `thaw`: a process that was stopped."""
-        self._frozen = []
+        if self._frozen is None:
+            self._frozen = []
 
     def thaw(self) -> None:
         """Go on."""

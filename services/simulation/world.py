@@ -162,13 +162,13 @@ class World:
 
     def _freeze(self, name: str, lasts_us: int) -> None:
         life = self._lives.get(name)
-        if life is not None:
+        if life is not None and not life.is_frozen:
             self._tell(self.scheduler.now_us, f"{name} stands still")
             life.freeze()
             self.scheduler.after(lasts_us, partial(self._thaw, name, life))
 
     def _thaw(self, name: str, life: Life) -> None:
-        if not life.is_dead:
+        if life.is_frozen and not life.is_dead:
             self._tell(self.scheduler.now_us, f"{name} goes on")
             life.thaw()
 
