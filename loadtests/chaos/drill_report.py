@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Final
 
-from loadtests.chaos.report import shown_seconds
+from loadtests.chaos.report import shown_seconds, violation_lines
 
 GOAL_SECONDS: Final = 10.0
 
@@ -42,8 +42,7 @@ def drill_lines(report: DrillReport) -> list[str]:
         f"seconds until no request older than 1 s was unanswered; goal: {GOAL_SECONDS:.0f}",
         *rows,
         f"requests: {report.sent:,}",
-        *(f"violation: {text}" for text in report.violations),
-        f"violations: {len(report.violations)}",
+        *violation_lines(report.violations),
     ]
 
 

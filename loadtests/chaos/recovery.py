@@ -76,6 +76,12 @@ async def _wait_for_rest(ground: Playground, say: Say) -> tuple[str, ...]:
 
 def judge_all(ground: Playground, log: Log, recovery: Recovery, say: Say) -> list[str]:
     """Give every violation: by the auditor, by the client's log, and that no rest came."""
+    violations = _judge(ground, log, recovery, say)
+    ground.journal.note("judged", violations=violations)
+    return violations
+
+
+def _judge(ground: Playground, log: Log, recovery: Recovery, say: Say) -> list[str]:
     if recovery.problems:
         return list(recovery.problems)
     report = asyncio.run(audit(ground.kafka_url, ground.database_urls, on_progress=say))

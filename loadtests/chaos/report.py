@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from loadtests.chaos.client_log import LATE_SECONDS, Log
 from loadtests.chaos.plan import Kind
 from loadtests.chaos.recovery import Recovery
 from loadtests.chaos.workload import Asks
 from loadtests.day.collector import Outcome
+
+SHOWN_MAX: Final = 50
 
 
 @dataclass
@@ -133,9 +135,17 @@ def storm_lines(report: StormReport) -> list[str]:
         f"enrollments: {report.asked:,} asked for; {outcomes}",
         f"within 1 s: {acknowledged:.1%} acknowledged, {decided:.1%} decided",
         f"after the last fault: ready in {ready}, at rest in {rest}",
-        *(f"violation: {text}" for text in report.violations),
-        f"violations: {len(report.violations)}",
+        *violation_lines(report.violations),
     ]
+
+
+def violation_lines(violations: Sequence[str]) -> list[str]:
+    """Show the first violations to people, and count all."""
+    shown = [f"violation: {text}" for text in violations[:SHOWN_MAX]]
+    more = len(violations) - len(shown)
+    if more:
+        shown.append(f"and {more:,} more, which the journal has")
+    return [*shown, f"violations: {len(violations):,}"]
 
 
 def shown_seconds(seconds: float | None) -> str:

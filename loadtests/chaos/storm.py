@@ -50,7 +50,6 @@ def run_storm(state_dir: Path, wishes: StormWishes, say: Say) -> StormReport:
         client.start()
         tally, recovery, log = _storm(ground, client, faults, say)
         violations = judge_all(ground, log, recovery, say)
-        ground.journal.note("judged", violations=violations)
     return storm_report(
         wishes.seed,
         tally,
