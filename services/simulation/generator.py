@@ -18,7 +18,7 @@ OPEN_US: Final = 8 * SECOND_US  # all requests come in this time
 STRUCK_US: Final = 12 * SECOND_US  # and all faults begin in this
 LASTING_US: Final = 6 * SECOND_US
 AWAITS: Final = 400  # a process passes about so many
-LATENCIES_US: Final = (300, 300, 1_000, 5_000, 30_000)
+LATENCIES_US: Final = (300, 300, 300, 1_000, 5_000, 20_000)
 STRIKES: Final = (
     Fault.KILL,
     Fault.FREEZE,
@@ -71,7 +71,7 @@ def _setting(random: Random) -> Setting:
         partitions=random.choice((1, 2, 2, 3)),
         instances=instances,
         latency_us=random.choice(LATENCIES_US),
-        deadline_seconds=random.choice((2.0, 5.0, 20.0)),
+        deadline_seconds=random.choice((1.0, 5.0, 20.0, 20.0)),
         pending_max=random.choice((3, 1000)),
         skew_us=tuple(skews),
     )

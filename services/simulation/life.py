@@ -7,6 +7,8 @@ from functools import partial
 from random import Random
 from typing import Any, Final
 
+from services.enrollment.handlers import reject_overdue
+from services.enrollment.wiring import move_gate
 from services.simulation.client import SimulatedClient
 from services.simulation.cluster import Cluster
 from services.simulation.database import MemoryDatabase
@@ -22,8 +24,9 @@ from services.simulation.runtime import (
     sleep,
 )
 from services.simulation.scheduler import SECOND_US, Scheduler, Task, Thread, pause
-from services.simulation.unit import open_units
-from services.simulation.wiring import SimulatedParts
+from services.simulation.stores import enrollment
+from services.simulation.unit import OverdueUnit, open_units
+from services.simulation.wiring import SimulatedParts, policy_of
 from shared import catalogs
 from shared.choreography import Service, patient_events, subscriptions
 from shared.codec import interest_in
@@ -247,9 +250,18 @@ class Life:
                     raise
             await sleep(TICK_SECONDS)
 
-    async def _reject_overdue(self) -> None: ...
+    async def _reject_overdue(self) -> None:
+        transaction = self._servers.database.transaction(self)
+        policy = policy_of(self._servers.setting)
+        async with OverdueUnit(transaction, policy, self._new_event_id) as unit:
+            emitted = await reject_overdue(unit, self.now())
+        if emitted:
+            self._relay.wake()
 
-    async def _look_at_intake(self) -> None: ...
+    async def _look_at_intake(self) -> None:
+        await self.reach("db.count pending")
+        pending = enrollment.count_pending(self._servers.database)
+        move_gate(self._gates, pending, self._servers.setting.pending_max)
 
     def freeze(self) -> None:
         """Stop the process where it stands, as SIGSTOP does."""

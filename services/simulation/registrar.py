@@ -10,8 +10,8 @@ from shared.events import Event, Hold, Meeting, SectionPublished, SectionState, 
 from shared.identifiers import CourseId, SectionId, SectionKey, StudentId, Term
 
 TERMS: Final = (Term("2031a"), Term("2031b"))
-SECTIONS: Final = tuple(SectionId(name) for name in "ABCDE")
-STUDENTS: Final = tuple(StudentId(f"S{number}") for number in range(1, 8))
+SECTIONS: Final = tuple(SectionId(name) for name in "ABCDEFG")
+STUDENTS: Final = tuple(StudentId(f"S{number}") for number in range(1, 13))
 TIMES: Final = ((480, 540), (520, 600), (600, 660))
 TRACEPARENT: Final = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 CHANGED_SHARE: Final = 0.7
@@ -23,8 +23,8 @@ class Registrar:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._terms = TERMS if random.random() < 0.3 else TERMS[:1]
-        self.students = STUDENTS[: random.randrange(2, len(STUDENTS) + 1)]
-        self._ids = SECTIONS[: random.randrange(2, len(SECTIONS) + 1)]
+        self.students = STUDENTS[: random.randrange(3, len(STUDENTS) + 1)]
+        self._ids = SECTIONS[: random.randrange(3, len(SECTIONS) + 1)]
         self._versions: dict[str, int] = {}
         self._number = 0
 
@@ -71,12 +71,12 @@ class Registrar:
             section_id=key.section_id,
             course_id=CourseId(f"C{random.randrange(3)}"),
             part=random.choice((None, None, "lecture")),
-            capacity=random.choice((0, 1, 1, 1, 2, 3, 5)),
+            capacity=random.choice((0, 1, 1, 2, 3, 5)),
             credits=random.randrange(5),
             meetings=self._meetings(),
-            state=random.choice((SectionState.OPEN,) * 8 + tuple(SectionState)),
-            prerequisites=random.choice(((),) * 6 + (((CourseId("C0"), CourseId("C1")),),)),
-            corequisites=random.choice(((),) * 6 + ((CourseId("C2"),),)),
+            state=random.choice((SectionState.OPEN,) * 16 + tuple(SectionState)),
+            prerequisites=random.choice(((),) * 12 + (((CourseId("C0"), CourseId("C1")),),)),
+            corequisites=random.choice(((),) * 12 + ((CourseId("C2"),),)),
         )
         tells = (
             f"registrar: section {key.section_id} of {key.term}, version {event.version}: "
@@ -85,7 +85,7 @@ class Registrar:
         return self._publish(at_us, SECTION_CATALOG, f"{key.term}/{key.section_id}", event, tells)
 
     def _meetings(self) -> tuple[Meeting, ...]:
-        if self._random.random() < 0.5:
+        if self._random.random() < 0.6:
             return ()
         start_minute, end_minute = self._random.choice(TIMES)
         days = self._random.choice(("1000000", "1010000", "0100000"))
@@ -96,8 +96,8 @@ class Registrar:
         event = StudentPublished(
             version=self._version(student_id),
             student_id=student_id,
-            max_credits=random.choice((2, 5, 9, 20, 20)),
-            holds=random.choice(((),) * 9 + ((Hold(code="library"),),)),
+            max_credits=random.choice((3, 8, 15, 20, 20)),
+            holds=random.choice(((),) * 25 + ((Hold(code="library"),),)),
             completed_courses=random.choice(((), (CourseId("C0"),), (CourseId("C2"),))),
         )
         tells = (

@@ -14,7 +14,7 @@ from shared.choreography import REQUESTS
 from shared.events import EnrollmentCancellationRequested, EnrollmentEvent, EnrollmentRequested
 from shared.identifiers import EnrollmentId, SectionId, StudentId
 
-CANCELLED_SHARE: Final = 0.3
+CANCELLED_SHARE: Final = 0.25
 REPEATED_SHARE: Final = 0.2
 ODD_SHARE: Final = 0.15
 
@@ -64,7 +64,7 @@ class Requester:
             student_id=student_id,
             term=self._registrar.term(),
             sections=sections,
-            deadline_seconds=self._random.choice((None, None, 0.05, 0.5, 3.0)),
+            deadline_seconds=self._random.choice((None, None, None, None, 0.1, 1.0)),
         )
         tells = (
             f"{student_id} asks for {', '.join(sections)} of {event.term} (enrollment {number}"
