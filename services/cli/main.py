@@ -18,6 +18,7 @@ from services.cli import (
     dead_letter_commands,
     enrollment_commands,
     export_commands,
+    simulation_commands,
     stack_commands,
 )
 from services.cli.output import EXIT_CODES, CliError, ExitCode, Output
@@ -102,6 +103,7 @@ day_commands.add_to(app)
 audit_commands.add_to(app)
 export_commands.add_to(app)
 chaos_commands.add_to(app)
+simulation_commands.add_to(app)
 
 
 def main() -> None:
