@@ -1,6 +1,6 @@
 """PostgreSQL in memory, in virtual time: READ COMMITTED, row locks, and all that crashes spare."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -51,7 +51,7 @@ class MemoryDatabase:
         self.is_down = False
         self._on_commit = on_commit
         self._index_of = dict(index_of or {})
-        self._tables: dict[str, Rows] = {}
+        self.tables: dict[str, Rows] = defaultdict(dict)
         self._indexes: dict[str, dict[Any, Rows]] = {table: {} for table in self._index_of}
         self._numbers: dict[str, int] = {}
         self.locks: dict[Place, Lock] = {}
@@ -61,7 +61,7 @@ class MemoryDatabase:
 
     def rows(self, table: str) -> Rows:
         """Give what is committed of a table, by key; not to be changed."""
-        return self._tables.setdefault(table, {})
+        return self.tables[table]
 
     def indexed(self, table: str, where: Any) -> Rows:
         """Give the committed rows that have this place in the index of their table."""
@@ -118,7 +118,7 @@ class MemoryDatabase:
         """Make the writes of a transaction visible, all at once, and tell who watches."""
         changes: dict[str, list[Change]] = {}
         for (table, key), row in written.items():
-            rows = self._tables.setdefault(table, {})
+            rows = self.tables[table]
             before = rows.get(key)
             if row is None:
                 rows.pop(key, None)
@@ -163,7 +163,7 @@ class MemoryDatabase:
     def snapshot(self) -> tuple[Any, ...]:
         """Give all that is committed, for `restore`; rows are shared, for they never change."""
         return (
-            {table: dict(rows) for table, rows in self._tables.items()},
+            {table: dict(rows) for table, rows in self.tables.items()},
             {
                 table: {where: dict(rows) for where, rows in index.items()}
                 for table, index in self._indexes.items()
@@ -174,7 +174,7 @@ class MemoryDatabase:
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Go back to a snapshot, which may be used again."""
         tables, indexes, numbers = snapshot
-        self._tables = {table: dict(rows) for table, rows in tables.items()}
+        self.tables = defaultdict(dict, {table: dict(rows) for table, rows in tables.items()})
         self._indexes = {
             table: {where: dict(rows) for where, rows in index.items()}
             for table, index in indexes.items()
@@ -248,7 +248,7 @@ class MemoryTransaction:
         place = (table, key)
         if place in self._written:
             return self._written[place]
-        return self._database.rows(table).get(key)
+        return self._database.tables[table].get(key)
 
     async def lock(self, table: str, keys: Iterable[Any]) -> Rows:
         """Lock rows in this order and read them, as SELECT … FOR UPDATE does.
@@ -268,6 +268,8 @@ class MemoryTransaction:
     async def lock_where(self, table: str, is_wanted: Callable[[Any], bool]) -> Rows:
         """Lock and read, in the order of their keys, the rows that are wanted."""
         await self.stand(f"db.lock {table}")
+        if not self.rows(table):
+            return {}
         keys = sorted(key for key, row in self.rows(table).items() if is_wanted(row))
         for key in keys:
             await self.take(table, key)

@@ -123,7 +123,7 @@ class Life:
             kafka_breaker=Unguarded(),
             batch_size_max=BATCH_SIZE_MAX,
             on_published=lambda _count: None,
-            bell=SimulatedBell(self._servers.scheduler),
+            bell=SimulatedBell(self._servers.scheduler, self._has_to_relay),
             sleep=sleep,
         )
 
@@ -222,6 +222,9 @@ class Life:
         """Name the topics that are closed."""
         return self._gates.closed_topics()
 
+    def _has_to_relay(self) -> bool:
+        return bool(self._servers.database.rows("outbox"))
+
     async def _on_handled(self, handled: Handled) -> None:
         if handled.folded.emitted:
             self._relay.wake()
@@ -251,6 +254,8 @@ class Life:
             await sleep(TICK_SECONDS)
 
     async def _reject_overdue(self) -> None:
+        if not enrollment.has_overdue(self._servers.database, self.now()):
+            return  # as a transaction that finds none
         transaction = self._servers.database.transaction(self)
         policy = policy_of(self._servers.setting)
         async with OverdueUnit(transaction, policy, self._new_event_id) as unit:

@@ -71,10 +71,14 @@ class SimulatedRun:
 
 
 class SimulatedBell:
-    """The relay's Bell."""
+    """The relay's Bell; `is_needed` tells whether a look would find something.
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    A look that finds nothing changes nothing, so none is taken: thousands would be.
+    """
+
+    def __init__(self, scheduler: Scheduler, is_needed: Callable[[], bool]) -> None:
         self._scheduler = scheduler
+        self._is_needed = is_needed
         self._rung: Signal[None] = Signal()
 
     def ring(self) -> None:
@@ -88,5 +92,15 @@ class SimulatedBell:
 
     async def wait(self, seconds: float) -> None:
         """Wait until it is rung, no longer than this."""
-        self._scheduler.after(int(seconds * SECOND_US), self._rung.set)
-        await self._rung
+        rung, interval_us = self._rung, int(seconds * SECOND_US)
+
+        def look() -> None:
+            if rung.is_set:
+                return
+            if self._is_needed():
+                rung.set()
+            else:
+                self._scheduler.after(interval_us, look)
+
+        self._scheduler.after(interval_us, look)
+        await rung

@@ -20,12 +20,13 @@ class StuckError(Exception):
 class Scheduler:
     """Calls what is due, in the order of virtual time, and of asking where times are equal."""
 
-    __slots__ = ("_due", "_order", "calls", "calls_max", "now_us")
+    __slots__ = ("_due", "_order", "calls", "calls_max", "is_stopped", "now_us")
 
     def __init__(self, calls_max: int) -> None:
         self.now_us = 0
         self.calls = 0
         self.calls_max = calls_max
+        self.is_stopped = False
         self._order = 0
         self._due: list[tuple[int, int, Callable[[], None]]] = []
 
@@ -34,10 +35,14 @@ class Scheduler:
         self._order += 1
         heappush(self._due, (self.now_us + delay_us, self._order, call))
 
-    def run_until(self, end_us: int, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Run until a time is reached, nothing is due, or it is over; what raises gets out."""
+    def stop(self) -> None:
+        """Have `run_until` return after the call that it is making."""
+        self.is_stopped = True
+
+    def run_until(self, end_us: int) -> None:
+        """Run until a time is reached, or until it is stopped; what raises gets out."""
         due = self._due
-        while due and due[0][0] <= end_us and not is_over():
+        while due and due[0][0] <= end_us and not self.is_stopped:
             self.calls += 1
             if self.calls > self.calls_max:
                 raise StuckError(f"more than {self.calls_max} steps")

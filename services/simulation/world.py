@@ -86,17 +86,14 @@ class World:
         for name in self._slots:
             self.scheduler.after(self._random.randrange(START_US), partial(self._start, name))
         self._operator.start()
-        self.scheduler.run_until(self._healing_us(), self._is_broken)
+        self.scheduler.run_until(self._healing_us())
         self._heal()
         give_up_us = self.scheduler.now_us + SETTLING_US
-        while not self._is_broken() and not self._is_at_rest():
+        while not self.violations and not self._is_at_rest():
             if self.scheduler.now_us >= give_up_us:
                 self.violations.append(f"7: not at rest: {'; '.join(self._unrest())}")
                 return
-            self.scheduler.run_until(self.scheduler.now_us + LOOK_US, self._is_broken)
-
-    def _is_broken(self) -> bool:
-        return bool(self.violations)
+            self.scheduler.run_until(self.scheduler.now_us + LOOK_US)
 
     def _healing_us(self) -> int:
         ends = [step.at_us for step in self.plan.steps if isinstance(step, Publish)]
@@ -129,7 +126,7 @@ class World:
         self._poisoned[step.service].discard((step.event_type, step.enrollment_id))
 
     def _start(self, name: str) -> None:
-        if name in self._lives or self._is_broken():
+        if name in self._lives:
             return
         slot = self._slots[name]
         servers = Servers(
@@ -151,6 +148,7 @@ class World:
             return
         if not isinstance(error, MemberFencedError):
             self.violations.append(f"{name} has crashed: {error!r}")
+            self.scheduler.stop()
         self._kill(name, RESTART_US, f"ends: {error!r}")
 
     def _kill(self, name: str, lasts_us: int, how: str = "is killed") -> None:
@@ -277,6 +275,8 @@ class World:
 
     def _on_commit(self, service: Service, changes: Changes) -> None:
         self._oracle.on_commit(service, changes)
+        if self.violations:
+            self.scheduler.stop()
         self.committed += [row for _, _, row in changes.get("outbox", ()) if row is not None]
         if self._tell is not tell_nobody:
             for line in describe(service, changes):

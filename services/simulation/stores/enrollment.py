@@ -40,6 +40,12 @@ async def load_overdue(
     return State(Rows(await transaction.lock_free(TABLE, ids, limit)), policy)
 
 
+def has_overdue(database: MemoryDatabase, now: datetime) -> bool:
+    """Tell whether the deadline of any pending enrollment has passed."""
+    pending = database.indexed(TABLE, EnrollmentState.PENDING).values()
+    return any(one.deadline_at is not None and one.deadline_at <= now for one in pending)
+
+
 def count_pending(database: MemoryDatabase) -> int:
     """Count the pending enrollments."""
     return len(database.indexed(TABLE, EnrollmentState.PENDING))

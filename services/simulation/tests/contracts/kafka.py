@@ -195,14 +195,14 @@ class Steps:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._is_awake = False
 
     def wait(self, timeout_us: int) -> None:
-        self._is_awake = False
-        self._scheduler.run_until(self._scheduler.now_us + timeout_us, lambda: self._is_awake)
+        self._scheduler.is_stopped = False
+        self._scheduler.run_until(self._scheduler.now_us + timeout_us)
+        self._scheduler.is_stopped = False
 
     def wake(self) -> None:
-        self._is_awake = True
+        self._scheduler.is_stopped = True
 
 
 class LivingProcess:
@@ -250,7 +250,9 @@ class SimulatedKafka(Kafka):
         publisher = SimulatedPublisher(self.cluster, LivingProcess(), SOURCE)
         publisher.send(rows)
         task = Task(self.scheduler, publisher.flush())
-        self.scheduler.run_until(self.scheduler.now_us + SECOND_US, lambda: task.done.is_set)
+        task.done.waiting.append(self.scheduler.stop)
+        self.scheduler.run_until(self.scheduler.now_us + SECOND_US)
+        self.scheduler.is_stopped = False
         task.done.result()
 
     def now_seconds(self) -> float:
