@@ -1,16 +1,27 @@
-"""The audit: wait for rest, read topics and tables, judge them."""
+"""The audit: wait for rest, read topics and tables, judge them; or judge a dump of the topics."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
+from loadtests.auditor.contract import CANCELLED, CONFIRMED, OPENED, REJECTED
 from loadtests.auditor.databases import connect, read_tables
+from loadtests.auditor.dumps import read
 from loadtests.auditor.history import History, read_history
+from loadtests.auditor.judges.seats import last_entries, read_ledger
 from loadtests.auditor.judging import judge
 from loadtests.auditor.report import Report
 from loadtests.auditor.rest import Motion, measure, wait_for_rest
 from loadtests.auditor.tables import Tables
 from loadtests.auditor.topics import Topics, open_topics
+
+STATES: Final = {
+    OPENED: "pending",
+    CONFIRMED: "confirmed",
+    REJECTED: "rejected",
+    CANCELLED: "cancelled",
+}
 
 
 async def audit(
@@ -55,3 +66,32 @@ def make_report(history: History, tables: Tables | None = None) -> Report:
         events_by_topic=dict(history.counts),
         excused_enrollments=len(known.parked),
     )
+
+
+def audit_dump(lines: Iterable[bytes], name: str, *, on_progress: Callable[[str], None]) -> Report:
+    """Audit a dump by itself; `name` is what errors call it.
+
+    Of one that was taken in motion, what is only missing is counted as still open.
+    """
+    on_progress(f"reading {name}")
+    cut, history = read(lines, name)
+    on_progress(f"judging {sum(history.counts.values())} messages")
+    found = judge(history, excuses=cut.excuses)
+    late = Counter(one.awaited for one in found if one.awaited and not cut.is_at_rest)
+    sections = last_entries(read_ledger(history.events))
+    return Report(
+        violations=tuple(one for one in found if one.awaited not in late),
+        still_open={awaited.value: count for awaited, count in late.items()},
+        unchecked=("the tables, which a dump does not hold",),
+        enrollments_by_state=_states_told(history),
+        sections=len(sections),
+        seats_reserved=sum(row.reserved for row in sections.values()),
+        events_by_topic=dict(history.counts),
+        excused_enrollments=len(cut.excuses.parked),
+    )
+
+
+def _states_told(history: History) -> dict[str, int]:
+    """Count what the last event of each enrollment tells; they are in one partition."""
+    told = {e.enrollment_id: STATES[e.type] for e in history.events if e.type in STATES}
+    return dict(Counter(told.values()))

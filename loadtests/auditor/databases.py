@@ -15,6 +15,7 @@ from loadtests.auditor.tables import (
     Conflict,
     DeadLetter,
     EnrollmentRow,
+    Excuses,
     ReservationRow,
     SectionRow,
     Tables,
@@ -60,13 +61,17 @@ async def read_tables(connections: Connections) -> Tables:
                     "SELECT enrollment_id::text AS id, student_id, kind FROM conflict"
                 )
             ),
-            dead_letters=(
-                *await _dead_letters(ENROLLMENT, enrollment),
-                *await _dead_letters(STUDENT, student),
-                *await _dead_letters(CAPACITY, capacity),
-            ),
+            dead_letters=await _all_dead_letters(connections),
             trails={service: await _trail(one) for service, one in connections.items()},
         )
+
+
+async def read_excuses(connections: Connections) -> Excuses:
+    """Read only what dead letters keep from its end."""
+    return Tables(
+        dead_letters=await _all_dead_letters(connections),
+        trails={service: await _trail(one) for service, one in connections.items()},
+    ).excuses
 
 
 async def _enrollments(connection: Connection) -> dict[str, EnrollmentRow]:
@@ -135,6 +140,13 @@ async def _reservations(connection: Connection) -> dict[str, ReservationRow]:
         )
         for row in rows
     }
+
+
+async def _all_dead_letters(connections: Connections) -> tuple[DeadLetter, ...]:
+    letters: list[DeadLetter] = []
+    for service, connection in connections.items():
+        letters += await _dead_letters(service, connection)
+    return tuple(letters)
 
 
 async def _dead_letters(service: str, connection: Connection) -> list[DeadLetter]:

@@ -20,21 +20,24 @@ from loadtests.auditor.judges.seats import (
 from loadtests.auditor.judges.trail import judge_trail
 from loadtests.auditor.report import Violation
 from loadtests.auditor.stories import Story, StoryJudge, tell_stories
-from loadtests.auditor.tables import Tables
+from loadtests.auditor.tables import Excuses, Tables
 
 TOPIC_JUDGES: tuple[StoryJudge, ...] = (*EVENT_JUDGES, *CAUSE_JUDGES, *REQUEST_JUDGES)
 
 
-def judge(history: History, tables: Tables | None = None) -> tuple[Violation, ...]:
-    """Find every violation that can be seen at rest.
+def judge(
+    history: History, tables: Tables | None = None, excuses: Excuses | None = None
+) -> tuple[Violation, ...]:
+    """Find every violation that can be seen at rest; `excuses` are those of the tables, if any.
 
     A history that forgot something (`gaps`) cannot contradict anything: then the tables are
     judged by themselves.
     """
     violations: list[Violation] = []
-    stories = tell_stories(history, tables or Tables())
+    known = tables or Tables()
+    stories = tell_stories(history, known, excuses or known.excuses)
     if not history.gaps:
-        violations += _judge_topics(history, tables or Tables(), stories)
+        violations += _judge_topics(history, known, stories)
     if tables is not None:
         violations += _judge_tables(history, tables, stories)
     return tuple(sorted(violations, key=_rank))

@@ -29,13 +29,26 @@ class Invariant(Enum):
         return self.value[1]
 
 
+class Awaited(Enum):
+    """What is missing at rest, and may only be late in a history that ends in motion."""
+
+    OUTCOME = "outcomes"
+    ANSWER = "answers of student and capacity"
+    CANCEL = "cancels to be obeyed"
+    CLAIM_RELEASE = "claims to be given back"
+    SEAT_RELEASE = "seats to be given back"
+    CAUSE = "events whose cause is not in the topics yet"
+    LEDGER_ENTRY = "sections with a missing ledger entry"
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken promise: whose, and both numbers."""
+    """One broken promise: whose, and both numbers; `awaited` where something is only missing."""
 
     invariant: Invariant
     subject: str
     text: str
+    awaited: Awaited | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"invariant {self.invariant.number}: {self.subject}: {self.text}"
@@ -43,9 +56,13 @@ class Violation:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of an audit; it judged nothing where something still moved."""
+    """The outcome of an audit; it judged nothing where something still moved.
+
+    `still_open` counts what a dump that was taken in motion does not have yet.
+    """
 
     violations: tuple[Violation, ...] = ()
+    still_open: Mapping[str, int] = field(default_factory=dict)
     still_moving: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     enrollments_by_state: Mapping[str, int] = field(default_factory=dict)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from loadtests.auditor.contract import CANCELLED, CONFIRMED, REJECTED
 from loadtests.auditor.events import Event
 from loadtests.auditor.history import History
-from loadtests.auditor.report import Invariant, Violation
+from loadtests.auditor.report import Awaited, Invariant, Violation
 from loadtests.auditor.requests import Kind, Request
 from loadtests.auditor.tables import (
     ClaimRow,
     Conflict,
     EnrollmentRow,
+    Excuses,
     ReservationRow,
     Tables,
 )
@@ -61,15 +62,17 @@ class Story:
         """Give the event that ended it and asks for everything back."""
         return self.first(CANCELLED, REJECTED)
 
-    def violation(self, invariant: Invariant, text: str) -> Violation:
-        """Say what is wrong with it."""
-        return Violation(invariant, f"enrollment {self.enrollment_id}", text)
+    def violation(
+        self, invariant: Invariant, text: str, awaited: Awaited | None = None
+    ) -> Violation:
+        """Say what is wrong with it, and what it waits for where something is only missing."""
+        return Violation(invariant, f"enrollment {self.enrollment_id}", text, awaited)
 
 
 StoryJudge = Callable[[Story], Iterator[Violation]]
 
 
-def tell_stories(history: History, tables: Tables) -> list[Story]:
+def tell_stories(history: History, tables: Tables, excuses: Excuses) -> list[Story]:
     """Put together what belongs to each enrollment."""
     stories = _Stories()
     for request in history.requests:
@@ -78,9 +81,9 @@ def tell_stories(history: History, tables: Tables) -> list[Story]:
     for event in history.events:
         stories[event.enrollment_id].events.setdefault(event.type, []).append(event)
     _add_rows(stories, tables)
-    for enrollment_id in tables.parked:
+    for enrollment_id in excuses.parked:
         stories[enrollment_id].is_excused = True
-    for enrollment_id, event_type in tables.discarded():
+    for enrollment_id, event_type in excuses.discarded:
         if enrollment_id in stories:
             stories[enrollment_id].discarded.add(event_type)
     return list(stories.values())

@@ -87,6 +87,14 @@ class AuditRecord(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Excuses:
+    """The enrollments with a parked event, and the events (id, type) that operators gave up."""
+
+    parked: frozenset[str] = frozenset()
+    discarded: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
 class Tables:
     """One snapshot of each database."""
 
@@ -104,8 +112,12 @@ class Tables:
         letters = (letter for letter in self.dead_letters if letter.holds)
         return frozenset(one.enrollment_id for one in letters if one.enrollment_id)
 
-    def discarded(self) -> Iterator[tuple[str, str]]:
-        """Give the enrollment and the type of every event that an operator gave up."""
+    @property
+    def excuses(self) -> Excuses:
+        """Tell what dead letters keep from its end."""
+        return Excuses(self.parked, frozenset(self._discarded()))
+
+    def _discarded(self) -> Iterator[tuple[str, str]]:
         for record in (record for trail in self.trails.values() for record in trail):
             words = record.detail.split()
             if record.action == "dead_letter.discard" and len(words) > 1:

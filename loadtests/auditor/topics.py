@@ -16,6 +16,7 @@ BATCH_SIZE: Final = 10_000
 POLL_SECONDS: Final = 0.1  # consume() waits so long for a full batch
 REQUEST_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 30.0
+NO_END: Final = 2**63
 
 READ_HEADERS: Final = methodcaller("headers")
 
@@ -63,16 +64,23 @@ class Topics:
         """Read all of every topic."""
         return self._read(dict.fromkeys(self._find_places(), OFFSET_BEGINNING))
 
+    def read_until(self, ends: Mapping[Place, int]) -> Iterator[Record]:
+        """Read every log as it was when it ended there, also while more is written."""
+        written = {place: end for place, end in ends.items() if end > 0}
+        return self._read(dict.fromkeys(written, OFFSET_BEGINNING), written)
+
     def has_records(self, place: Place, offset: int) -> bool:
         """Tell whether a log holds any record from an offset on: compaction may have taken them."""
         with closing(self._read({place: offset})) as records:
             return next(records, None) is not None
 
-    def _read(self, positions: Mapping[Place, int]) -> Generator[Record]:
+    def _read(
+        self, positions: Mapping[Place, int], ends: Mapping[Place, int] | None = None
+    ) -> Generator[Record]:
         wanted = [TopicPartition(*place, offset) for place, offset in positions.items()]
         self._consumer.assign(wanted)
         try:
-            yield from _read_to_ends(self._consumer, len(wanted))
+            yield from _read_to_ends(self._consumer, ends or dict.fromkeys(positions, NO_END))
         finally:
             self._consumer.unassign()
 
@@ -97,22 +105,24 @@ def open_topics(kafka_url: str) -> Iterator[Topics]:
         consumer.close()
 
 
-def _read_to_ends(consumer: Consumer, partitions: int) -> Iterator[Record]:
-    ended: set[Place] = set()
+def _read_to_ends(consumer: Consumer, ends: Mapping[Place, int]) -> Iterator[Record]:
+    """Read each partition to its end; under load Kafka may never tell that it was reached."""
+    unread = set(ends)
     silent_seconds = 0.0
-    while len(ended) < partitions:
+    while unread:
         messages = consumer.consume(BATCH_SIZE, timeout=POLL_SECONDS)
         silent_seconds = 0.0 if messages else silent_seconds + POLL_SECONDS
         if silent_seconds >= PATIENCE_SECONDS:
             raise TopicsUnreadableError(f"Kafka was silent for {silent_seconds:.0f} s: is it up?")
         for message in messages:
-            error = message.error()
-            if error is None:
-                yield _record(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
-                ended.add((message.topic() or "", message.partition() or 0))
-            else:
+            error, place = message.error(), (message.topic() or "", message.partition() or 0)
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
                 raise KafkaException(error)
+            offset = message.offset() or 0
+            if error is None and offset < ends[place]:
+                yield _record(message)
+            if error is not None or offset + 1 >= ends[place]:
+                unread.discard(place)
 
 
 def _record(message: Any) -> Record:

@@ -39,7 +39,7 @@ def _trouble_at(place: str) -> Iterator[None]:
         yield
     except OSError as error:
         why = f"{place} cannot be written ({error.strerror})"
-        raise CliError(f"{why}: make room, or name another file with --output") from None
+        raise CliError(f"{why}: make room, or name another file") from None
 
 
 def _text_of(output: _Output) -> TextIOWrapper:
@@ -76,7 +76,7 @@ def _put(part: Path, target: Path) -> None:
 
 def _require_place(target: Path) -> None:
     if target.exists() and not target.is_file():
-        raise CliError(f"{target} is no regular file: name one with --output, or leave it out")
+        raise CliError(f"{target} is no regular file: name one, or standard output")
     if not target.parent.is_dir():
         raise CliError(f"there is no folder {target.parent}: make it, then repeat")
 

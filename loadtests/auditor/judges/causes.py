@@ -15,7 +15,7 @@ from loadtests.auditor.contract import (
     SEAT_UNAVAILABLE,
     VALIDATED,
 )
-from loadtests.auditor.report import Invariant, Violation
+from loadtests.auditor.report import Awaited, Invariant, Violation
 from loadtests.auditor.stories import Story, StoryJudge
 
 CAUSES: Final = (  # what was said, what must have been said for it, what it breaks
@@ -49,7 +49,8 @@ def nothing_without_cause(story: Story) -> Iterator[Violation]:
     """Every event has the event that it answers."""
     for said, causes, invariant in CAUSES:
         if story.has(said) and not story.has(*causes):
-            yield story.violation(invariant, f"{said} without {' or '.join(causes)}")
+            text = f"{said} without {' or '.join(causes)}"
+            yield story.violation(invariant, text, Awaited.CAUSE)
 
 
 def rejected_as_refused(story: Story) -> Iterator[Violation]:
@@ -65,7 +66,7 @@ def rejected_as_refused(story: Story) -> Iterator[Violation]:
     for cause in causes:
         if not story.has(cause):
             text = f"rejected at stage {rejected.stage} without {cause}"
-            yield story.violation(Invariant.ONE_OUTCOME, text)
+            yield story.violation(Invariant.ONE_OUTCOME, text, Awaited.CAUSE)
     refusal = story.first(*(cause for cause in causes if cause != OPENED))
     if refusal and refusal.reasons != rejected.reasons:
         told = f"{_codes(rejected.reasons)} were told, {_codes(refusal.reasons)} by {refusal.type}"
@@ -95,7 +96,7 @@ def released_only_after_the_end(story: Story) -> Iterator[Violation]:
     codes = {code for code, _ in refusal.reasons} if refusal else set()
     if "already_released" in codes and story.end is None:
         text = f"refused as already released without {REJECTED} or {CANCELLED}"
-        yield story.violation(Invariant.ONE_OUTCOME, text)
+        yield story.violation(Invariant.ONE_OUTCOME, text, Awaited.CAUSE)
 
 
 def everything_answered(story: Story) -> Iterator[Violation]:
@@ -104,7 +105,7 @@ def everything_answered(story: Story) -> Iterator[Violation]:
         is_due = story.has(question) and question not in story.discarded
         if is_due and not story.is_excused and not story.has(*answers):
             text = f"{question} without {' or '.join(answers)}"
-            yield story.violation(Invariant.DELIVERY, text)
+            yield story.violation(Invariant.DELIVERY, text, Awaited.ANSWER)
 
 
 def everything_given_back(story: Story) -> Iterator[Violation]:
@@ -114,10 +115,10 @@ def everything_given_back(story: Story) -> Iterator[Violation]:
     ended = story.end.type
     if story.has(VALIDATED) and not story.has(CLAIM_RELEASED):
         text = f"{ended}, but no {CLAIM_RELEASED}: its claim is an orphan"
-        yield story.violation(Invariant.CLAIMS, text)
+        yield story.violation(Invariant.CLAIMS, text, Awaited.CLAIM_RELEASE)
     if story.has(SEAT_RESERVED) and not story.has(SEAT_RELEASED):
         text = f"{ended}, but no {SEAT_RELEASED}: its seats are orphans"
-        yield story.violation(Invariant.ALL_OR_NOTHING, text)
+        yield story.violation(Invariant.ALL_OR_NOTHING, text, Awaited.SEAT_RELEASE)
 
 
 CAUSE_JUDGES: Final[tuple[StoryJudge, ...]] = (

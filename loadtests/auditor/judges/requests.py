@@ -5,7 +5,7 @@ from typing import Final
 
 from loadtests.auditor.contract import CANCEL, CANCELLED, CONFIRMED, OPENED, REJECTED, REQUEST
 from loadtests.auditor.events import Event
-from loadtests.auditor.report import Invariant, Violation
+from loadtests.auditor.report import Awaited, Invariant, Violation
 from loadtests.auditor.requests import Kind
 from loadtests.auditor.stories import Story, StoryJudge
 
@@ -43,7 +43,7 @@ def none_lost(story: Story) -> Iterator[Violation]:
         text = f"{len(story.requests)} requests, but 0 outcomes; 1 is due"
     else:
         return
-    yield story.violation(Invariant.ONE_OUTCOME, text)
+    yield story.violation(Invariant.ONE_OUTCOME, text, Awaited.OUTCOME)
 
 
 def cancels_count(story: Story) -> Iterator[Violation]:
@@ -55,7 +55,7 @@ def cancels_count(story: Story) -> Iterator[Violation]:
     is_binding = cancels > 0 and not story.is_excused and CANCEL not in story.discarded
     if is_binding and story.outcome and story.outcome.type == CONFIRMED:
         text = f"{cancels} cancels of its student, and it ends confirmed"
-        yield story.violation(Invariant.ONE_OUTCOME, text)
+        yield story.violation(Invariant.ONE_OUTCOME, text, Awaited.CANCEL)
     if story.has(CANCELLED) and not cancels:
         text = f"{CANCELLED}, but 0 cancels of student {told.student_id}"
         yield story.violation(Invariant.ONE_OUTCOME, text)

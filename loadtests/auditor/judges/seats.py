@@ -7,7 +7,7 @@ from typing import NamedTuple
 from loadtests.auditor.catalogs import Catalogs, SectionKey
 from loadtests.auditor.contract import SEAT_RELEASED, SEAT_RESERVED, SEAT_UNAVAILABLE
 from loadtests.auditor.events import Event, Seat
-from loadtests.auditor.report import Invariant, Violation
+from loadtests.auditor.report import Awaited, Invariant, Violation
 from loadtests.auditor.tables import ReservationRow, SectionRow, Tables
 
 
@@ -40,9 +40,10 @@ def _rank(entry: Entry) -> tuple[int, bool]:
     return entry.seat.seat_sequence, entry.event.type == SEAT_UNAVAILABLE
 
 
-def violation(key: SectionKey, text: str) -> Violation:
-    """Say what is wrong with a section."""
-    return Violation(Invariant.SEATS, f"section {key[0]}/{key[1]}", text)
+def violation(key: SectionKey, text: str, *, is_absence: bool = False) -> Violation:
+    """Say what is wrong with a section; of an absence, another partition may have the entry."""
+    awaited = Awaited.LEDGER_ENTRY if is_absence else None
+    return Violation(Invariant.SEATS, f"section {key[0]}/{key[1]}", text, awaited)
 
 
 def judge_ledger(ledger: Ledger, catalogs: Catalogs) -> Iterator[Violation]:
@@ -61,7 +62,7 @@ def _judge_moves(key: SectionKey, moves: Sequence[Entry]) -> Iterator[Violation]
         seat = entry.seat
         if seat.seat_sequence != expected:
             text = f"seat_sequence {seat.seat_sequence} at its change {expected}, by {entry}"
-            yield violation(key, text)
+            yield violation(key, text, is_absence=seat.seat_sequence > expected)
             return  # what follows would only repeat this
         reserved += 1 if entry.event.type == SEAT_RESERVED else -1
         if seat.reserved != reserved:
@@ -84,7 +85,7 @@ def _judge_refusals(
         counted = reserved_at.get(seat.seat_sequence)
         if counted != seat.reserved:
             text = f"{seat.reserved} reserved at seat_sequence {seat.seat_sequence} by {entry}"
-            yield violation(key, f"{text}, {counted} by counting")
+            yield violation(key, f"{text}, {counted} by counting", is_absence=counted is None)
         if _is_full(entry) and seat.reserved < seat.capacity:
             text = f"refused as full with {seat.reserved} reserved of {seat.capacity}, by {entry}"
             yield violation(key, text)
@@ -135,7 +136,7 @@ def refused_for_a_reason(event: Event) -> Iterator[Violation]:
 def judge_sections(tables: Tables, ledger: Ledger | None) -> Iterator[Violation]:
     """Compare each section's row with its reservations and, where it is whole, the ledger."""
     counted = _count_reservations(tables.reservations)
-    last = {} if ledger is None else _last_entries(ledger)
+    last = {} if ledger is None else last_entries(ledger)
     for key in sorted(tables.sections.keys() | counted.keys() | last.keys()):
         row = tables.sections.get(key)
         if row is None:
@@ -163,7 +164,8 @@ def _count_reservations(rows: Mapping[str, ReservationRow]) -> dict[SectionKey, 
     return counts
 
 
-def _last_entries(ledger: Ledger) -> dict[SectionKey, SectionRow]:
+def last_entries(ledger: Ledger) -> dict[SectionKey, SectionRow]:
+    """Give the seats of every section after its last change."""
     moves = {
         key: [e.seat for e in entries if e.event.type in (SEAT_RESERVED, SEAT_RELEASED)]
         for key, entries in ledger.items()

@@ -10,7 +10,7 @@ from uuid import UUID
 from zlib import crc32
 
 from loadtests.auditor.catalogs import Slot
-from loadtests.auditor.history import History, read_history
+from loadtests.auditor.history import History, Place, read_history
 from loadtests.auditor.judging import judge
 from loadtests.auditor.records import Record
 from loadtests.auditor.tables import (
@@ -296,6 +296,14 @@ class Day:
         self.enrollments[enrollment_id] = row._replace(
             state=state, stage=stage, decided_at=DEADLINE
         )
+
+
+def ends_of(records: list[Record]) -> dict[Place, int]:
+    ends: dict[Place, int] = {}
+    for record in records:
+        place = (record.topic, record.partition)
+        ends[place] = max(record.offset + 1, ends.get(place, 0))
+    return ends
 
 
 CONFIRMED, OTHER, FULL, INELIGIBLE, MALFORMED = (str(UUID(int=n)) for n in range(1, 6))

@@ -242,6 +242,7 @@ def test_the_report_counts_what_it_saw() -> None:
     assert report.exit_code == 0
     assert report.as_json() == {
         "violations": [],
+        "still_open": {},
         "still_moving": (),
         "unchecked": (),
         "enrollments_by_state": {"confirmed": 2, "rejected": 4, "cancelled": 2, "pending": 1},
