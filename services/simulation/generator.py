@@ -28,9 +28,13 @@ STRIKES: Final = (
     Fault.REBALANCE,
     Fault.CLOCK_JUMP,
     Fault.RETENTION,
+    Fault.REPUBLISH,
+    Fault.INBOX_LOSS,
 )
 OF_A_PROCESS: Final = frozenset({Fault.KILL, Fault.FREEZE, Fault.CLOCK_JUMP})
-OF_A_SERVICE: Final = frozenset({Fault.DATABASE_DOWN, Fault.DATABASE_CRASH, Fault.REBALANCE})
+OF_A_SERVICE: Final = frozenset(
+    {Fault.DATABASE_DOWN, Fault.DATABASE_CRASH, Fault.REBALANCE, Fault.REPUBLISH, Fault.INBOX_LOSS}
+)
 AMBUSHES: Final = (Fault.KILL, Fault.KILL, Fault.DISCONNECT, Fault.DISCONNECT, Fault.FREEZE)
 POISONABLE: Final = tuple(
     (reaction.service, reaction.on.__name__)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from services.simulation.generator import new_plan
-from services.simulation.narrative import Narrative
+from services.simulation.narrative import Narrative, tell_nobody
 from services.simulation.plan import Plan
 from services.simulation.scheduler import StuckError
 from services.simulation.settled import judge_settled
 from services.simulation.shrinking import shrink
-from services.simulation.world import World, tell_nobody
+from services.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ class Fault(StrEnum):
     REBALANCE = "rebalance"
     CLOCK_JUMP = "clock_jump"
     RETENTION = "retention"  # the topics forget what everybody has read
+    REPUBLISH = "republish"  # a topic of ours gets everything once more, as by a mirroring tool
+    INBOX_LOSS = "inbox_loss"  # the inbox forgets; the rows alone must do
 
 
 @dataclass(frozen=True, slots=True)

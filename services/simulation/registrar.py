@@ -5,6 +5,7 @@ from random import Random
 from typing import Final
 
 from services.simulation.plan import Publish
+from services.simulation.scheduler import SECOND_US
 from shared.choreography import SECTION_CATALOG, STUDENT_CATALOG, Topic
 from shared.events import Event, Hold, Meeting, SectionPublished, SectionState, StudentPublished
 from shared.identifiers import CourseId, SectionId, SectionKey, StudentId, Term
@@ -15,6 +16,8 @@ STUDENTS: Final = tuple(StudentId(f"S{number}") for number in range(1, 13))
 TIMES: Final = ((480, 540), (520, 600), (600, 660))
 TRACEPARENT: Final = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 CHANGED_SHARE: Final = 0.7
+EARLY_SHARE: Final = 0.96
+LATE_US: Final = 4 * SECOND_US
 
 
 class Registrar:
@@ -38,12 +41,15 @@ class Registrar:
         return tuple(self._random.sample(self._ids, wanted))
 
     def first(self) -> Iterator[Publish]:
-        """Publish everything once, before the first request."""
+        """Publish nearly everything before the first request, and the rest in mid-day."""
         for term in self._terms:
             for section_id in self._ids:
-                yield self._section(0, SectionKey(term, section_id))
+                yield self._section(self._first_us(), SectionKey(term, section_id))
         for student_id in self.students:
-            yield self._student(0, student_id)
+            yield self._student(self._first_us(), student_id)
+
+    def _first_us(self) -> int:
+        return 0 if self._random.random() < EARLY_SHARE else self._random.randrange(LATE_US)
 
     def changes(self, until_us: int) -> Iterator[Publish]:
         """Publish some changes, some stale ones and some tombstones in mid-day."""

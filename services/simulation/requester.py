@@ -47,7 +47,11 @@ class Requester:
             yield replace(request, at_us=later_us, tells=f"{request.tells}, again")
         if random.random() < CANCELLED_SHARE:
             asked_us = max(0, at_us + random.randrange(-SECOND_US, 3 * SECOND_US))
-            yield self._cancel(asked_us, number, enrollment_id, student_id)
+            cancel = self._cancel(asked_us, number, enrollment_id, student_id)
+            yield cancel
+            if random.random() < REPEATED_SHARE:
+                later_us = asked_us + random.randrange(until_us)
+                yield replace(cancel, at_us=later_us, tells=f"{cancel.tells}, again")
         if random.random() < ODD_SHARE:
             yield self._odd(at_us + random.randrange(-SECOND_US, until_us), number, enrollment_id)
 

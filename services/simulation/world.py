@@ -1,6 +1,6 @@
 """A simulated world: the servers, every process, what comes from outside, and what goes wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from hashlib import sha256
 from random import Random
@@ -10,8 +10,9 @@ from services.enrollment.model import EnrollmentState
 from services.simulation.cluster import Cluster
 from services.simulation.database import MemoryDatabase
 from services.simulation.generator import process_names
+from services.simulation.havoc import Havoc
 from services.simulation.life import Life, Servers, Slot
-from services.simulation.narrative import describe
+from services.simulation.narrative import Tell, describe, tell_nobody
 from services.simulation.operator import Operator
 from services.simulation.oracle import Changes, Oracle
 from services.simulation.plan import Ambush, Fault, Plan, Poison, Publish, Strike
@@ -19,7 +20,6 @@ from services.simulation.scheduler import SECOND_US, Scheduler
 from services.simulation.wiring import INDEXES, Poisoned, parts_of
 from shared.choreography import TOPICS, Service, subscriptions
 from shared.errors import MemberFencedError
-from shared.identifiers import PartitionKey
 from shared.outbox import OutboxRow
 
 CALLS_MAX: Final = 400_000
@@ -28,12 +28,6 @@ RESTART_US: Final = SECOND_US  # after a crash of its own, by its supervisor
 SETTLING_US: Final = 90 * SECOND_US  # the longest deadline, a session, and time to spare
 LOOK_US: Final = SECOND_US // 2
 AGAIN_US: Final = SECOND_US // 10
-
-Tell = Callable[[int, str], None]
-
-
-def tell_nobody(_at_us: int, _text: str) -> None:
-    """Tell a history to nobody: most are never read."""
 
 
 class World:
@@ -67,6 +61,7 @@ class World:
         self._operator = Operator(
             self.scheduler, self._random, self.databases, self._parts, given_up
         )
+        self._havoc = Havoc(self.scheduler, self.cluster, self.databases, tell)
         self._slots = self._new_slots()
         self._lives: dict[str, Life] = {}
         self._is_healed = False
@@ -182,55 +177,24 @@ class World:
                 self._tell(self.scheduler.now_us, f"{ambush.process} loses a connection")
 
     def _strike(self, step: Strike) -> None:
-        now_us, lasts_us = self.scheduler.now_us, step.lasts_us
         match step.fault:
             case Fault.KILL:
-                self._kill(step.target, lasts_us)
+                self._kill(step.target, step.lasts_us)
             case Fault.FREEZE:
-                self._freeze(step.target, lasts_us)
+                self._freeze(step.target, step.lasts_us)
             case Fault.CLOCK_JUMP:
-                jump_us = (lasts_us - 3 * SECOND_US) // 2
+                jump_us = (step.lasts_us - 3 * SECOND_US) // 2
                 self._slots[step.target].skew_us += jump_us
-                self._tell(now_us, f"the clock of {step.target} jumps by {jump_us / 1e6:.1f} s")
-            case Fault.DATABASE_DOWN:
-                database = self.databases[Service(step.target)]
-                self._tell(now_us, f"the database of {step.target} does not answer")
-                database.is_down = True
-                self.scheduler.after(lasts_us, partial(setattr, database, "is_down", False))
-            case Fault.DATABASE_CRASH:
-                self._tell(now_us, f"the database of {step.target} crashes")
-                self.databases[Service(step.target)].crash()
-            case Fault.KAFKA_DOWN:
-                self._tell(now_us, "Kafka does not answer")
-                self.cluster.is_down = True
-                self.scheduler.after(lasts_us, partial(setattr, self.cluster, "is_down", False))
-            case Fault.REBALANCE:
-                self._tell(now_us, f"the partitions of {step.target} are dealt anew")
-                self.cluster.rebalance(step.target)
-            case Fault.RETENTION:
-                self._forget()
-            case Fault.DISCONNECT:
-                raise AssertionError("a connection is lost at an await, not at a time")
-            case unreachable:
-                assert_never(unreachable)
-
-    def _forget(self) -> None:
-        """Let Kafka forget what every service that reads it has read."""
-        self._tell(self.scheduler.now_us, "the topics forget what has been read by all")
-        for topic in TOPICS:
-            readers = [s for s in Service if topic in subscriptions(s)]
-            for partition in range(self.plan.setting.partitions):
-                key = PartitionKey(topic.name, partition)
-                read = [self.databases[s].next_offsets().get(key, 0) for s in readers]
-                self.cluster.forget(key, min(read, default=0))
+                text = f"the clock of {step.target} jumps by {jump_us / SECOND_US:.1f} s"
+                self._tell(self.scheduler.now_us, text)
+            case _:
+                self._havoc.strike(step)
 
     def _heal(self) -> None:
         """End every fault; what lies in ambush lets everybody pass."""
         self._tell(self.scheduler.now_us, "all faults are over")
         self._is_healed = True
-        self.cluster.is_down = False
-        for database in self.databases.values():
-            database.is_down = False
+        self._havoc.heal()
         for slot in self._slots.values():
             slot.ambushes.clear()
         for name, life in list(self._lives.items()):
