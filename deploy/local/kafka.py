@@ -94,6 +94,8 @@ def prepare(
         log=log,
         url=f"{ports.LOOPBACK}:{port_of['kafka']}",
         is_ready=partial(_is_ready, port_of["kafka"]),
+        # Java does not start in a directory that is gone: not in that of whoever started us.
+        directory=home,
         stop_seconds=20.0,
     )
 

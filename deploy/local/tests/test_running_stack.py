@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -59,6 +60,13 @@ def test_a_service_gets_its_database_its_port_and_its_instance(running: Path) ->
     assert given["INSTANCE"] == "capacity-1"
     assert given["KAFKA_BOOTSTRAP_SERVERS"] == status.servers.kafka.url
     assert query(given["DATABASE_URL"], "SELECT current_user, current_database()").count("cap") == 2
+
+
+def test_no_process_works_in_the_directory_of_whoever_started_it(running: Path) -> None:
+    elsewhere = Path.cwd()
+    started = identities(state.load(running))
+    assert len(started) == 4
+    assert elsewhere not in {Path(psutil.Process(one.pid).cwd()) for one in started}
 
 
 def test_a_role_cannot_connect_to_the_database_of_another(running: Path) -> None:
