@@ -21,6 +21,7 @@ AWAITS: Final = 400  # a process passes about so many
 LATENCIES_US: Final = (300, 300, 300, 1_000, 5_000, 20_000)
 STRIKES: Final = (
     Fault.KILL,
+    Fault.STOP,
     Fault.FREEZE,
     Fault.DATABASE_DOWN,
     Fault.DATABASE_CRASH,
@@ -31,7 +32,7 @@ STRIKES: Final = (
     Fault.REPUBLISH,
     Fault.INBOX_LOSS,
 )
-OF_A_PROCESS: Final = frozenset({Fault.KILL, Fault.FREEZE, Fault.CLOCK_JUMP})
+OF_A_PROCESS: Final = frozenset({Fault.KILL, Fault.STOP, Fault.FREEZE, Fault.CLOCK_JUMP})
 OF_A_SERVICE: Final = frozenset(
     {Fault.DATABASE_DOWN, Fault.DATABASE_CRASH, Fault.REBALANCE, Fault.REPUBLISH, Fault.INBOX_LOSS}
 )
@@ -86,7 +87,9 @@ def _poisons(random: Random, ids: Sequence[EnrollmentId]) -> Iterator[Poison]:
         for _ in range(random.randrange(1, 4)):
             service, event_type = random.choice(POISONABLE)
             mended_at_us, discard = random.randrange(STRUCK_US), random.random() < 0.3
-            yield Poison(service, event_type, random.choice(ids), mended_at_us, discard)
+            by_database = random.random() < 0.3
+            enrollment_id = random.choice(ids)
+            yield Poison(service, event_type, enrollment_id, mended_at_us, discard, by_database)
 
 
 def _faults(random: Random, processes: Sequence[str]) -> Iterator[Step]:

@@ -53,7 +53,7 @@ class Havoc:
             case Fault.INBOX_LOSS:
                 self._say(f"the inbox of {step.target} is lost")
                 self._databases[Service(step.target)].rows("inbox").clear()
-            case Fault.KILL | Fault.FREEZE | Fault.CLOCK_JUMP | Fault.DISCONNECT:
+            case Fault.KILL | Fault.STOP | Fault.FREEZE | Fault.CLOCK_JUMP | Fault.DISCONNECT:
                 raise AssertionError(f"{step.fault} is of a process")
             case unreachable:
                 assert_never(unreachable)

@@ -284,6 +284,11 @@ class Life:
         for task in self._tasks:
             task.thaw()
 
+    def stop(self) -> None:
+        """Ask it to end, as SIGTERM does: the batch at work is rolled back."""
+        self._consumer.stop()
+        self._thread.wake()
+
     def kill(self) -> None:
         """End it where it stands; from now on nothing that it does has an effect."""
         self.is_dead = True

@@ -6,6 +6,8 @@ from functools import partial
 from random import Random
 from typing import Any, Final
 
+import asyncpg
+
 from services.simulation.database import MemoryDatabase
 from services.simulation.letters import MemoryLetters
 from services.simulation.runtime import event_id_at, moment, sleep
@@ -45,7 +47,8 @@ class Operator:
 
     def start(self) -> None:
         """Begin to work."""
-        Task(self._scheduler, self._work())
+        task = Task(self._scheduler, self._work())
+        task.done.waiting.append(task.done.result)
 
     async def reach(self, _point: str) -> None:
         """Let time pass."""
@@ -73,7 +76,7 @@ class Operator:
         try:
             async with MemoryUnit(transaction, parts.load, parts.save, self._new_event_id) as unit:
                 await end(MemoryLetters(transaction), unit, letter, parts.reactions)
-        except DeadLetterError:
+        except (DeadLetterError, asyncpg.DataError):
             return False  # it is not mended yet, or gone with the letter before it, or not allowed
         except Exception as error:
             if not is_transient_database_error(error):

@@ -12,6 +12,7 @@ class Fault(StrEnum):
     """What may happen to a process, a server or a clock."""
 
     KILL = "kill"
+    STOP = "stop"  # as it is asked to, for a new release
     FREEZE = "freeze"
     DISCONNECT = "disconnect"  # one call loses its connection; whether it had effect is unknown
     DATABASE_DOWN = "database_down"
@@ -58,13 +59,17 @@ class Ambush:
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A decision that raises for one enrollment until it is mended; `discard`: it is given up."""
+    """A decision that raises for one enrollment until it is mended; `discard`: it is given up.
+
+    `by_database`: the decision is made, and the database will not have it.
+    """
 
     service: Service
     event_type: str
     enrollment_id: EnrollmentId
     mended_at_us: int
     discard: bool
+    by_database: bool
 
 
 Step = Publish | Strike | Ambush | Poison

@@ -1,14 +1,17 @@
 """What makes each simulated service that service: its own reactions, on the simulated store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, assert_never
 
+import asyncpg
+
 from services.capacity.handlers import REACTIONS as CAPACITY_REACTIONS
 from services.enrollment.handlers import REACTIONS as ENROLLMENT_REACTIONS
 from services.enrollment.model import DeadlinePolicy
-from services.simulation.database import IndexOf
+from services.simulation.database import IndexOf, MemoryTransaction
 from services.simulation.plan import Setting
 from services.simulation.stores import capacity, enrollment, student
 from services.student.handlers import REACTIONS as STUDENT_REACTIONS
@@ -20,6 +23,9 @@ from shared.reaction import Context, Reactions
 
 DEADLINE_SECONDS_MAX: Final = 30.0
 
+ROWS: Final = ("enrollments", "claims", "reservations")
+
+Refused = AbstractSet[EnrollmentId]
 Poisoned = set[tuple[str, EnrollmentId]]  # types of events, and enrollments
 
 
@@ -49,8 +55,17 @@ def policy_of(setting: Setting) -> DeadlinePolicy:
     return DeadlinePolicy(setting.deadline_seconds, DEADLINE_SECONDS_MAX)
 
 
-def parts_of(service: Service, setting: Setting, poisoned: Poisoned) -> SimulatedParts:
-    """Give a service's parts; a decision in `poisoned` raises before it has changed anything."""
+def parts_of(
+    service: Service,
+    setting: Setting,
+    poisoned: Poisoned,
+    refused: Refused = frozenset(),
+) -> SimulatedParts:
+    """Give a service's parts.
+
+    A decision in `poisoned` raises before it has changed anything. Of an enrollment in `refused`
+    the database takes no row.
+    """
     match service:
         case Service.ENROLLMENT:
             reactions: Reactions[Any] = ENROLLMENT_REACTIONS
@@ -67,7 +82,21 @@ def parts_of(service: Service, setting: Setting, poisoned: Poisoned) -> Simulate
             event_type: partial(_react, handler, poisoned)
             for event_type, handler in reactions.items()
         }
+    if refused:
+        save = partial(_save, save, refused)
     return SimulatedParts(service, reactions, load, save)
+
+
+async def _save(
+    save: Callable[..., Awaitable[None]],
+    refused: Refused,
+    transaction: MemoryTransaction,
+    state: Any,
+) -> None:
+    rows = next(getattr(state, one) for one in ROWS if hasattr(state, one))
+    if any(row.enrollment_id in refused for row in rows.changed()):
+        raise asyncpg.DataError("invalid input")
+    await save(transaction, state)
 
 
 def _react(

@@ -20,6 +20,7 @@ from services.simulation.scheduler import SECOND_US, Scheduler
 from services.simulation.wiring import INDEXES, Poisoned, parts_of
 from shared.choreography import TOPICS, Service, subscriptions
 from shared.errors import MemberFencedError
+from shared.identifiers import EnrollmentId
 from shared.outbox import OutboxRow
 
 CALLS_MAX: Final = 400_000
@@ -27,6 +28,7 @@ START_US: Final = SECOND_US // 5  # processes start within this time
 RESTART_US: Final = SECOND_US  # after a crash of its own, by its supervisor
 SETTLING_US: Final = 90 * SECOND_US  # the longest deadline, a session, and time to spare
 LOOK_US: Final = SECOND_US // 2
+STOP_US: Final = 8 * SECOND_US
 AGAIN_US: Final = SECOND_US // 10
 
 
@@ -50,13 +52,16 @@ class World:
             for service in Service
         }
         self._poisoned: dict[Service, Poisoned] = {service: set() for service in Service}
+        self._refused: dict[Service, set[EnrollmentId]] = {service: set() for service in Service}
         given_up: Poisoned = set()
         for poison in plan.steps:
             if isinstance(poison, Poison):
-                self._poisoned[poison.service].add((poison.event_type, poison.enrollment_id))
-                given_up |= {(poison.event_type, poison.enrollment_id)} if poison.discard else set()
+                self._poison(poison, given_up)
         self._parts = {
-            service: parts_of(service, plan.setting, self._poisoned[service]) for service in Service
+            service: parts_of(
+                service, plan.setting, self._poisoned[service], self._refused[service]
+            )
+            for service in Service
         }
         self._operator = Operator(
             self.scheduler, self._random, self.databases, self._parts, given_up
@@ -73,6 +78,15 @@ class World:
             name: Slot(name, Service(name.partition("-")[0]), skew_us)
             for name, skew_us in zip(names, skews, strict=True)
         }
+
+    def _poison(self, poison: Poison, given_up: Poisoned) -> None:
+        decision = (poison.event_type, poison.enrollment_id)
+        if poison.by_database:
+            self._refused[poison.service].add(poison.enrollment_id)
+        else:
+            self._poisoned[poison.service].add(decision)
+        if poison.discard:
+            given_up.add(decision)
 
     def run(self) -> None:
         """Play the plan, heal everything, and go on until all is at rest."""
@@ -119,6 +133,7 @@ class World:
 
     def _mend(self, step: Poison) -> None:
         self._poisoned[step.service].discard((step.event_type, step.enrollment_id))
+        self._refused[step.service].discard(step.enrollment_id)
 
     def _start(self, name: str) -> None:
         if name in self._lives:
@@ -153,6 +168,18 @@ class World:
             life.kill()
         self.scheduler.after(lasts_us, partial(self._start, name))
 
+    def _stop(self, name: str, lasts_us: int) -> None:
+        """Stop a process gently; a new one takes its place."""
+        life = self._lives.get(name)
+        if life is not None:
+            self._tell(self.scheduler.now_us, f"{name} is asked to stop")
+            life.stop()
+            self.scheduler.after(STOP_US, partial(self._end, name, life, lasts_us))
+
+    def _end(self, name: str, life: Life, lasts_us: int) -> None:
+        if self._lives.get(name) is life:
+            self._kill(name, lasts_us, "has stopped")
+
     def _freeze(self, name: str, lasts_us: int) -> None:
         life = self._lives.get(name)
         if life is not None and not life.is_frozen:
@@ -180,6 +207,8 @@ class World:
         match step.fault:
             case Fault.KILL:
                 self._kill(step.target, step.lasts_us)
+            case Fault.STOP:
+                self._stop(step.target, step.lasts_us)
             case Fault.FREEZE:
                 self._freeze(step.target, step.lasts_us)
             case Fault.CLOCK_JUMP:
