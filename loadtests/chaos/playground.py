@@ -92,13 +92,13 @@ def _detoured(state_dir: Path, instances: int, quick_start: bool) -> tuple[Plan,
     for plan in plans:
         to_kafka, to_postgres = (port_of[link_name(plan.name, server)] for server in LINKED)
         plan.detour = Detour(kafka=to_kafka, postgres=to_postgres)
-    server_port = {
-        (process, server): port_of[kafka.detour_port_name(process)]
-        if server == KAFKA
-        else port_of[POSTGRES]
-        for process, server in links
-    }
     routes = [
-        Route(link_name(*link), port_of[link_name(*link)], server_port[link]) for link in links
+        Route(link_name(*link), port_of[link_name(*link)], port_of[_leads_to(*link)])
+        for link in links
     ]
     return Plan(services=plans, quick_start=quick_start), routes
+
+
+def _leads_to(process: str, server: str) -> str:
+    """Name the port at the end of a link: a process has a listener of its own in Kafka."""
+    return kafka.detour_port_name(process) if server == KAFKA else server
