@@ -28,12 +28,12 @@ class Scheduler:
         self.calls_max = calls_max
         self.is_stopped = False
         self._order = 0
-        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._due: list[tuple[int, int, Callable[..., None], tuple[int, ...]]] = []
 
-    def after(self, delay_us: int, call: Callable[[], None]) -> None:
+    def after(self, delay_us: int, call: Callable[..., None], *numbers: int) -> None:
         """Have something called later; what is no longer wanted must see so by itself."""
         self._order += 1
-        heappush(self._due, (self.now_us + delay_us, self._order, call))
+        heappush(self._due, (self.now_us + delay_us, self._order, call, numbers))
 
     def stop(self) -> None:
         """Have `run_until` return after the call that it is making."""
@@ -46,8 +46,8 @@ class Scheduler:
             self.calls += 1
             if self.calls > self.calls_max:
                 raise StuckError(f"more than {self.calls_max} steps")
-            self.now_us, _, call = heappop(due)
-            call()
+            self.now_us, _, call, numbers = heappop(due)
+            call(*numbers)
         if not due or due[0][0] > end_us:
             self.now_us = max(self.now_us, end_us)
 
@@ -131,8 +131,7 @@ class Task:
 
     def _wake_after(self, delay_us: int) -> None:
         self._generation += 1
-        generation = self._generation
-        self._scheduler.after(delay_us, lambda: self._step(generation))
+        self._scheduler.after(delay_us, self._step, self._generation)
 
     def _step(self, generation: int) -> None:
         if generation != self._generation or self.done.is_set:
@@ -156,7 +155,7 @@ class Task:
             return
         self._generation += 1
         generation = self._generation
-        awaited.waiting.append(lambda: self._scheduler.after(0, lambda: self._step(generation)))
+        awaited.waiting.append(lambda: self._scheduler.after(0, self._step, generation))
 
 
 class Thread:
@@ -203,8 +202,7 @@ class Thread:
 
     def _resume_after(self, delay_us: int) -> None:
         self._generation += 1
-        generation = self._generation
-        self._scheduler.after(delay_us, lambda: self._resume(generation))
+        self._scheduler.after(delay_us, self._resume, self._generation)
 
     def _resume(self, generation: int) -> None:
         if generation != self._generation or self.is_over:
