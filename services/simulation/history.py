@@ -35,6 +35,8 @@ def run_plan(plan: Plan, narrative: Narrative | None = None) -> Verdict:
             world.violations.extend(judge_settled(world))
     except StuckError as error:
         world.violations.append(f"7: {error}")
+    finally:
+        world.close()
     return Verdict(plan.seed, world.count_sagas(), tuple(world.violations), world.digest())
 
 

@@ -292,10 +292,11 @@ class Life:
     def kill(self) -> None:
         """End it where it stands; from now on nothing that it does has an effect."""
         self.is_dead = True
-        self._servers.scheduler.after(0, self._bury)
+        self._servers.scheduler.after(0, self.bury)
 
-    def _bury(self) -> None:
-        """Only now, since it may be one of them that was struck while at work."""
+    def bury(self) -> None:
+        """End all that is at work in it: later than `kill`, which may come from one of them."""
+        self.is_dead = True
         self._thread.kill()
         for task in self._tasks:
             task.kill()

@@ -44,11 +44,13 @@ class Operator:
         self._databases = databases
         self._parts = parts
         self._given_up = given_up
+        self._task = Task(scheduler, self._work())
+        self._task.done.waiting.append(self._task.done.result)  # an error of hers ends the history
 
-    def start(self) -> None:
-        """Begin to work."""
-        task = Task(self._scheduler, self._work())
-        task.done.waiting.append(task.done.result)
+    def stop(self) -> None:
+        """End it."""
+        self._task.done.waiting.clear()
+        self._task.kill()
 
     async def reach(self, _point: str) -> None:
         """Let time pass."""

@@ -69,6 +69,7 @@ class World:
         self._havoc = Havoc(self.scheduler, self.cluster, self.databases, tell)
         self._slots = self._new_slots()
         self._lives: dict[str, Life] = {}
+        self._all_lives: list[Life] = []
         self._is_healed = False
 
     def _new_slots(self) -> dict[str, Slot]:
@@ -94,7 +95,6 @@ class World:
             self._schedule(step)
         for name in self._slots:
             self.scheduler.after(self._random.randrange(START_US), partial(self._start, name))
-        self._operator.start()
         self.scheduler.run_until(self._healing_us())
         self._heal()
         give_up_us = self.scheduler.now_us + SETTLING_US
@@ -150,6 +150,7 @@ class World:
             strike=self._spring,
             on_crash=partial(self._on_crash, name),
         )
+        self._all_lives.append(self._lives[name])
 
     def _on_crash(self, name: str, error: BaseException) -> None:
         """A member that was fenced off ends, and is started again; nothing else may fail."""
@@ -230,6 +231,12 @@ class World:
             self._thaw(name, life)
         for name in self._slots:
             self._start(name)
+
+    def close(self) -> None:
+        """End everything that is at work: what waits in a greenlet would stay for ever."""
+        self._operator.stop()
+        for life in self._all_lives:
+            life.bury()
 
     def _is_at_rest(self) -> bool:
         return next(self._unrest(), None) is None
