@@ -87,7 +87,8 @@ def prepare(
     if not (home / "data").exists():
         _format(home, jars, port_of, log)
     settings = _write_settings(home, home / "data", port_of, detours)
-    options = [*ALWAYS_JAVA, *(QUICK_JAVA if quick_start else LASTING_JAVA), _scratch(home)]
+    speed = QUICK_JAVA if quick_start else LASTING_JAVA
+    options = [*ALWAYS_JAVA, *speed, _scratch(home), _class_archive(jars)]
     return ProcessSpec(
         name="kafka",
         command=["java", *options, "-cp", f"{jars}/*", "kafka.Kafka", str(settings)],
@@ -106,6 +107,18 @@ def _scratch(home: Path) -> str:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     return f"-Djava.io.tmpdir={scratch}"
+
+
+def _class_archive(jars: Path) -> str:
+    """Have Java map the broker's classes, ready to run: that halves the time of its start.
+
+    The first broker on this machine that ends in peace writes the archive, for this very Java.
+    """
+    java = Path(shutil.which("java") or "java").resolve()
+    made_at = java.stat().st_mtime_ns if java.exists() else 0
+    named = hashlib.sha256(f"{java} {made_at}".encode()).hexdigest()[:8]
+    archive = jars / f"classes-{named}.jsa"
+    return f"-XX:{'SharedArchiveFile' if archive.exists() else 'ArchiveClassesAtExit'}={archive}"
 
 
 def _format(home: Path, jars: Path, port_of: Mapping[str, int], log: Path) -> None:

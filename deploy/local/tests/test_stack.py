@@ -93,6 +93,16 @@ def test_a_process_on_a_detour_finds_the_servers_there_and_is_sent_back_by_kafka
     assert "advertised.listeners=PLAINTEXT://127.0.0.1:20,STUDENT_2://127.0.0.1:11\n" in settings
 
 
+def test_the_first_broker_to_end_leaves_its_classes_for_the_quick_start_of_the_next(
+    tmp_path: Path,
+) -> None:
+    option, _, archive = kafka._class_archive(tmp_path).partition("=")
+    Path(archive).touch()
+    next_option, _, same_archive = kafka._class_archive(tmp_path).partition("=")
+    assert (option, next_option) == ("-XX:ArchiveClassesAtExit", "-XX:SharedArchiveFile")
+    assert archive == same_archive
+
+
 def test_a_role_connects_with_the_password_of_the_administrator() -> None:
     url = postgres.role_url("postgresql://admin:secret@db:5432/postgres?sslmode=require", "student")
     assert url == "postgresql://student:secret@db:5432/student?sslmode=require"
