@@ -57,6 +57,7 @@ class MemoryDatabase:
         self.locks: dict[Place, Lock] = {}
         self._open: dict[MemoryTransaction, None] = {}
         self._lease: MemoryLease | None = None
+        self.when_appended: list[Callable[[], None]] = []  # for once: something is in the outbox
         self._unflushed: Rows = {}  # deleted, and back again after a crash
 
     def rows(self, table: str) -> Rows:
@@ -97,6 +98,12 @@ class MemoryDatabase:
         self._lease = None
         self.rows("outbox").update(self._unflushed)
         self._unflushed = {}
+        self._tell_relays()
+
+    def _tell_relays(self) -> None:
+        due, self.when_appended = self.when_appended, []
+        for call in due:
+            call()
 
     def begin(self, transaction: "MemoryTransaction") -> None:
         """Note a transaction as open."""
@@ -129,6 +136,8 @@ class MemoryDatabase:
             changes.setdefault(table, []).append((key, before, row))
         if written:
             self._unflushed = {}
+        if "outbox" in changes:
+            self._tell_relays()
         self._on_commit(changes)
 
     def _reindex(self, table: str, key: Any, before: Any, after: Any) -> None:

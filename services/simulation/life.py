@@ -40,7 +40,7 @@ from shared.retry import is_transient_database_error
 from shared.worker import Handled, Worker
 
 SESSION_SECONDS: Final = 10.0
-POLL_SECONDS: Final = 1.0  # an idle poll costs the simulator something, and tells it nothing
+POLL_SECONDS: Final = 2.0  # an idle poll costs the simulator something, and tells it nothing
 TICK_SECONDS: Final = 0.5
 OFFSETS_SECONDS: Final = 3.0
 BATCH_SIZE_MAX: Final = 20
@@ -123,7 +123,7 @@ class Life:
             kafka_breaker=Unguarded(),
             batch_size_max=BATCH_SIZE_MAX,
             on_published=lambda _count: None,
-            bell=SimulatedBell(self._servers.scheduler, self._has_to_relay),
+            bell=SimulatedBell(self._servers.scheduler, self._servers.database),
             sleep=sleep,
         )
 
@@ -222,9 +222,6 @@ class Life:
         """Name the topics that are closed."""
         return self._gates.closed_topics()
 
-    def _has_to_relay(self) -> bool:
-        return bool(self._servers.database.rows("outbox"))
-
     async def _on_handled(self, handled: Handled) -> None:
         if handled.folded.emitted:
             self._relay.wake()
@@ -243,6 +240,7 @@ class Life:
                     raise
             await sleep(TICK_SECONDS)
         self._gates.open(catalogs.REASON)
+        self._thread.wake()  # a real poll is short
 
     async def _every_tick(self, tick: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -266,7 +264,10 @@ class Life:
     async def _look_at_intake(self) -> None:
         await self.reach("db.count pending")
         pending = enrollment.count_pending(self._servers.database)
+        was_closed = self._gates.closed_topics()
         move_gate(self._gates, pending, self._servers.setting.pending_max)
+        if self._gates.closed_topics() != was_closed:
+            self._thread.wake()  # a real poll is short
 
     def freeze(self) -> None:
         """Stop the process where it stands, as SIGSTOP does."""

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from services.simulation.database import MemoryDatabase
 from services.simulation.scheduler import SECOND_US, Scheduler, Signal, Task, Thread, pause
 from shared.identifiers import EventId
 
@@ -71,14 +72,14 @@ class SimulatedRun:
 
 
 class SimulatedBell:
-    """The relay's Bell; `is_needed` tells whether a look would find something.
+    """The relay's Bell, for an outbox.
 
-    A look that finds nothing changes nothing, so none is taken: thousands would be.
+    A look that finds nothing changes nothing, so none is taken before there is something.
     """
 
-    def __init__(self, scheduler: Scheduler, is_needed: Callable[[], bool]) -> None:
+    def __init__(self, scheduler: Scheduler, outbox: MemoryDatabase) -> None:
         self._scheduler = scheduler
-        self._is_needed = is_needed
+        self._outbox = outbox
         self._rung: Signal[None] = Signal()
 
     def ring(self) -> None:
@@ -93,14 +94,8 @@ class SimulatedBell:
     async def wait(self, seconds: float) -> None:
         """Wait until it is rung, no longer than this."""
         rung, interval_us = self._rung, int(seconds * SECOND_US)
-
-        def look() -> None:
-            if rung.is_set:
-                return
-            if self._is_needed():
-                rung.set()
-            else:
-                self._scheduler.after(interval_us, look)
-
-        self._scheduler.after(interval_us, look)
+        if self._outbox.rows("outbox"):
+            self._scheduler.after(interval_us, rung.set)
+        else:
+            self._outbox.when_appended.append(lambda: self._scheduler.after(interval_us, rung.set))
         await rung
