@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from services.simulation.database import MemoryTransaction
+from services.simulation.transaction import MemoryTransaction
 from shared.audit_trail import FIRST_HASH, AuditRecord, chain
 from shared.dead_letter import DeadLetter, unknown_letter
 

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from services.enrollment.model import DeadlinePolicy, State
-from services.simulation.database import MemoryDatabase, MemoryTransaction
+from services.simulation.database import MemoryDatabase
 from services.simulation.ports import Process
 from services.simulation.stores import enrollment
+from services.simulation.transaction import MemoryTransaction
 from shared.dead_letter import DeadLetter
 from shared.errors import StaleBatchError
 from shared.events import Event

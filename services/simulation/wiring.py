@@ -11,9 +11,10 @@ import asyncpg
 from services.capacity.handlers import REACTIONS as CAPACITY_REACTIONS
 from services.enrollment.handlers import REACTIONS as ENROLLMENT_REACTIONS
 from services.enrollment.model import DeadlinePolicy
-from services.simulation.database import IndexOf, MemoryTransaction
+from services.simulation.database import IndexOf
 from services.simulation.plan import Setting
 from services.simulation.stores import capacity, enrollment, student
+from services.simulation.transaction import MemoryTransaction
 from services.student.handlers import REACTIONS as STUDENT_REACTIONS
 from shared.choreography import Service
 from shared.events import Event

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from services.capacity.model import ReservationState, Section, State
-from services.simulation.database import MemoryTransaction
 from services.simulation.stores import enrollment_rows
+from services.simulation.transaction import MemoryTransaction
 from shared.events import Event, SectionPublished, SectionState, SectionWithdrawn, StudentValidated
 from shared.identifiers import SectionKey
 from shared.reaction import Rows, enrollments_of, only

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.enrollment.model import Conflict, DeadlinePolicy, Enrollment, EnrollmentState, State
-from services.simulation.database import MemoryDatabase, MemoryTransaction
+from services.simulation.database import MemoryDatabase
 from services.simulation.stores import enrollment_rows
+from services.simulation.transaction import MemoryTransaction
 from shared.events import Event
 from shared.reaction import Rows, enrollments_of
 

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from operator import attrgetter
 from typing import Any
 
-from services.simulation.database import MemoryTransaction
-from services.simulation.database import Rows as TableRows
+from services.simulation.transaction import MemoryTransaction
+from services.simulation.transaction import Rows as TableRows
 from shared.enrollment_rows import MADE_MEANWHILE
 from shared.errors import RivalRowError
 from shared.identifiers import EnrollmentId, in_lock_order

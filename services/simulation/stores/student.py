@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.simulation.database import MemoryTransaction
 from services.simulation.stores import enrollment_rows
+from services.simulation.transaction import MemoryTransaction
 from services.student.model import Claim, ClaimState, State
 from shared.enrollment_rows import MADE_MEANWHILE
 from shared.errors import RivalRowError
