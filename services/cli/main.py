@@ -17,6 +17,7 @@ from services.cli import (
     day_commands,
     dead_letter_commands,
     enrollment_commands,
+    exploration_commands,
     export_commands,
     simulation_commands,
     stack_commands,
@@ -104,6 +105,7 @@ audit_commands.add_to(app)
 export_commands.add_to(app)
 chaos_commands.add_to(app)
 simulation_commands.add_to(app)
+exploration_commands.add_to(app)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Every interleaving of small worlds, with the services' own code: `enroll explore`."""

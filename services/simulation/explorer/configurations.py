@@ -1,0 +1,257 @@
+"""The configurations: small worlds in which everything that may go wrong has room to."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+from services.simulation.explorer.configuration import Configuration, Fault
+from services.simulation.explorer.contents import NOW
+from services.simulation.explorer.messages import Sent
+from services.simulation.explorer.resting import Expectation
+from shared.choreography import SECTION_CATALOG, TOPIC_OF
+from shared.codec import encode_body, encode_headers, raw_headers
+from shared.events import (
+    EnrollmentCancellationRequested,
+    EnrollmentEvent,
+    EnrollmentRequested,
+    Event,
+    Meeting,
+    SectionPublished,
+    SectionState,
+    StudentPublished,
+)
+from shared.identifiers import (
+    CourseId,
+    EnrollmentId,
+    EventId,
+    SectionId,
+    SectionKey,
+    StudentId,
+    Term,
+)
+
+TERM: Final = Term("2031")
+TRACEPARENT: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+MONDAYS: Final = (Meeting(days="1000000", weeks="1", start_minute=480, end_minute=540),)
+
+
+def enrollment_id(number: int) -> EnrollmentId:
+    """Give the id of the enrollment that stories call by this number."""
+    return EnrollmentId(UUID(int=number << 64))
+
+
+def request(number: int, student: str, *sections: str) -> Sent:
+    """Ask for sections."""
+    event = EnrollmentRequested(
+        enrollment_id=enrollment_id(number),
+        student_id=StudentId(student),
+        term=TERM,
+        sections=tuple(map(SectionId, sections)),
+    )
+    return _asked(event, f"{student} asks for {', '.join(sections)} (enrollment {number})")
+
+
+def malformed(number: int, student: str) -> Sent:
+    """Ask for nothing at all."""
+    good = request(number, student, "A")
+    body = f'{{"enrollment_id":"{enrollment_id(number)}","student_id":"{student}","sections":[]}}'
+    tells = f"{student} asks for nothing (enrollment {number})"
+    return good._replace(value=body.encode(), tells=tells)
+
+
+def cancel(number: int, student: str) -> Sent:
+    """Give an enrollment up."""
+    event = EnrollmentCancellationRequested(
+        enrollment_id=enrollment_id(number), student_id=StudentId(student)
+    )
+    return _asked(event, f"{student} cancels enrollment {number}")
+
+
+def section(
+    section_id: str,
+    *,
+    capacity: int = 1,
+    worth: int = 3,
+    version: int = 1,
+    meetings: tuple[Meeting, ...] = (),
+    state: SectionState = SectionState.OPEN,
+) -> Sent:
+    """Publish a section."""
+    event = SectionPublished(
+        version=version,
+        term=TERM,
+        section_id=SectionId(section_id),
+        course_id=CourseId(f"C{section_id}"),
+        capacity=capacity,
+        credits=worth,
+        meetings=meetings,
+        state=state,
+    )
+    tells = f"registrar: section {section_id}: {capacity} seats, {worth} credits, {state}"
+    return _message(event, f"{TERM}/{section_id}", section_id, tells)
+
+
+def deleted(section_id: str) -> Sent:
+    """Delete a section from its catalog."""
+    tells = f"registrar: section {section_id} is deleted"
+    return Sent(SECTION_CATALOG.name, f"{TERM}/{section_id}", None, (), tells)
+
+
+def student(student_id: str, *, max_credits: int = 6, version: int = 1) -> Sent:
+    """Publish a student."""
+    event = StudentPublished(
+        version=version, student_id=StudentId(student_id), max_credits=max_credits
+    )
+    tells = f"student system: {student_id} may take {max_credits} credits"
+    return _message(event, student_id, student_id, tells)
+
+
+def _asked(event: EnrollmentEvent, tells: str) -> Sent:
+    return _message(event, event.student_id, str(event.enrollment_id), tells)
+
+
+def _message(event: Event, key: str, subject: str, tells: str) -> Sent:
+    headers = encode_headers(
+        event_id=EventId(UUID(int=0)),
+        event_type=type(event).__name__,
+        source="/outside",
+        subject=subject,
+        occurred_at=NOW,
+        traceparent=TRACEPARENT,
+    )
+    return Sent(TOPIC_OF[type(event)].name, key, encode_body(event), raw_headers(headers), tells)
+
+
+S1: Final = StudentId("S1")
+S2: Final = StudentId("S2")
+BOTH: Final = (S1, S2)
+ONE_SEAT: Final = (section("A"), student("S1"), student("S2"))
+TWO_SECTIONS: Final = (section("A"), section("B"), student("S1"), student("S2"))
+
+
+def _world(
+    name: str,
+    catalog: tuple[Sent, ...],
+    *streams: tuple[Sent, ...],
+    students: tuple[StudentId, ...] = BOTH,
+    has_deadlines: bool = False,
+) -> Configuration:
+    return Configuration(name, catalog, streams, students, has_deadlines=has_deadlines)
+
+
+WORLDS: Final = (
+    _world("two students, one seat", ONE_SEAT, (request(1, "S1", "A"),), (request(2, "S2", "A"),)),
+    _world(
+        "two sections, crossed",
+        TWO_SECTIONS,
+        (request(1, "S1", "A", "B"),),
+        (request(2, "S2", "B", "A"),),
+    ),
+    _world(
+        "one student, too many credits",
+        (section("A", worth=4), section("B", worth=4), student("S1")),
+        (request(1, "S1", "A"),),
+        (request(2, "S1", "B"),),
+        students=(S1,),
+    ),
+    _world(
+        "one student, one time",
+        (section("A", meetings=MONDAYS), section("B", meetings=MONDAYS), student("S1")),
+        (request(1, "S1", "A"),),
+        (request(2, "S1", "B"),),
+        students=(S1,),
+    ),
+    _world(
+        "cancel races confirm",
+        ONE_SEAT,
+        (request(1, "S1", "A"), cancel(1, "S1")),
+        (request(2, "S2", "A"),),
+    ),
+    _world(
+        "cancel before its request",
+        ONE_SEAT,
+        (cancel(1, "S1"),),
+        (request(1, "S1", "A"),),
+        (cancel(1, "S2"),),
+    ),
+    _world(
+        "deadline races reservation",
+        ONE_SEAT,
+        (request(1, "S1", "A"),),
+        (request(2, "S2", "A"),),
+        has_deadlines=True,
+    ),
+    _world(
+        "deadline races cancel",
+        ONE_SEAT,
+        (request(1, "S1", "A"), cancel(1, "S1")),
+        has_deadlines=True,
+    ),
+    _world(
+        "the same id again",
+        TWO_SECTIONS,
+        (request(1, "S1", "A"), request(1, "S1", "A")),
+        (request(1, "S1", "B"),),
+        (malformed(1, "S1"),),
+        (request(1, "S2", "A"),),
+    ),
+)
+
+CHANGES: Final = (
+    ("capacity 1 to 0", section("A", version=2, capacity=0)),
+    ("capacity 1 to 2", section("A", version=2, capacity=2)),
+    ("section cancelled", section("A", version=2, state=SectionState.CANCELLED)),
+    ("section deleted", deleted("A")),
+    ("credits 3 to 5", section("A", version=2, worth=5)),
+    ("limit 6 to 3", student("S1", version=2, max_credits=3)),
+)
+
+
+def _changing() -> Iterator[Configuration]:
+    for name, change in CHANGES:
+        yield _world(
+            name,
+            TWO_SECTIONS,
+            (request(1, "S1", "A"), cancel(1, "S1")),
+            (request(2, "S2", "A"),),
+            (change,),
+        )
+
+
+def all_configurations() -> list[Configuration]:
+    """Give every configuration: each world, with each kind of fault, both ways of partitions."""
+    worlds = [*WORLDS, *_changing()]
+    return [
+        replace(
+            world,
+            name=f"{world.name}; {fault}; {'one partition' if is_shared else 'partitions'}",
+            fault=fault,
+            has_deadlines=world.has_deadlines or fault is Fault.DISCARD,
+            is_shared=is_shared,
+        )
+        for world in worlds
+        for fault in Fault
+        for is_shared in ([True] if len(world.students) == 1 else [False, True])
+    ]
+
+
+def expectation_of(configuration: Configuration) -> Expectation:
+    """Derive from what is asked what must have become of it at rest."""
+    requested: dict[EnrollmentId, None] = {}
+    cancelled: dict[tuple[EnrollmentId, StudentId], None] = {}
+    versions: dict[SectionKey, int] = {}
+    streams = [configuration.catalog, *configuration.streams]
+    for message in (message for stream in streams for message in stream):
+        kind = dict(message.headers).get("ce_type", b"").decode()
+        value = message.value or b""
+        if kind == "EnrollmentRequested":
+            requested[EnrollmentId(UUID(dict(message.headers)["ce_subject"].decode()))] = None
+        elif kind == "EnrollmentCancellationRequested":
+            event = EnrollmentCancellationRequested.model_validate_json(value)
+            cancelled[event.enrollment_id, event.student_id] = None
+        elif kind == "SectionPublished":
+            published = SectionPublished.model_validate_json(value)
+            known = versions.get(published.key, 0)
+            versions[published.key] = max(known, published.version)
+    return Expectation(list(requested), list(cancelled), versions)

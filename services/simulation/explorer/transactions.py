@@ -1,0 +1,268 @@
+"""Runs one transaction of a service's own code, from one state of its database to the next."""
+
+from asyncio import CancelledError
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from services.enrollment.handlers import reject_overdue
+from services.simulation.database import Changes, MemoryDatabase
+from services.simulation.explorer.contents import (
+    NOW,
+    Contents,
+    canonical,
+    overdue,
+    snapshot_of,
+)
+from services.simulation.explorer.judging import judge_commit, judge_relay
+from services.simulation.lease import MemoryLease
+from services.simulation.letters import MemoryLetters
+from services.simulation.narrative import describe
+from services.simulation.plan import Setting
+from services.simulation.scheduler import Scheduler
+from services.simulation.unit import MemoryUnit, OverdueUnit
+from services.simulation.wiring import INDEXES, Poisoned, parts_of, policy_of
+from shared.choreography import Service
+from shared.codec import uses_inbox
+from shared.dead_letter import OUTCOME_NEEDED, UNREADABLE, DeadLetter, discard, replay
+from shared.errors import DeadLetterError, StaleBatchError
+from shared.identifiers import EnrollmentId, EventId, PartitionKey
+from shared.message import Arrival, Move, Unreadable
+from shared.outbox import OutboxRow
+from shared.reaction import Batch, react
+from shared.relay import relay_once
+
+SETTING: Final = Setting(
+    partitions=1, instances=1, latency_us=0, deadline_seconds=20.0, pending_max=1000, skew_us=()
+)
+NOBODY: Final[Poisoned] = set()
+COMMITTED: Final = "db.committed"
+OPERATOR: Final = "operator"
+
+T = TypeVar("T")
+
+
+class Passer:
+    """A process that no await keeps waiting; it may be killed or cut off at one of them."""
+
+    def __init__(self, killed_at: int = 0, cut_off_at: str = "") -> None:
+        self.is_dead = False
+        self.awaits = 0
+        self._killed_at = killed_at
+        self._cut_off_at = cut_off_at
+
+    async def reach(self, point: str) -> None:
+        """Pass an await, or not."""
+        self.awaits += 1
+        if self.awaits == self._killed_at:
+            self.is_dead = True
+            raise CancelledError
+        if point == self._cut_off_at:
+            raise ConnectionResetError(point)
+
+
+@dataclass(slots=True)
+class Effect:
+    """What came of a transaction. `moved` counts how far its offsets are.
+
+    `number` is that of the contents, and given by whoever numbers them.
+    """
+
+    contents: Contents
+    moved: Mapping[PartitionKey, int] = field(default_factory=dict)
+    published: Sequence[OutboxRow] = ()
+    violations: Sequence[str] = ()
+    tells: Sequence[str] = ()
+    awaits: int = 0
+    is_allowed: bool = True
+    number: int = 0
+
+
+def drive(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never has to wait to its end."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError("a transaction waits, though nobody else is at work")
+
+
+def _no_id() -> EventId:
+    return EventId(UUID(int=0))  # the canonical form has ids of its own
+
+
+class Transactions:
+    """One service at work. Every method leads from contents to what may come of them."""
+
+    def __init__(self, service: Service, *, has_inbox: bool) -> None:
+        self.service = service
+        self._uses_inbox: Callable[[str], bool] = uses_inbox if has_inbox else _never
+        self._changes: list[Changes] = []
+        self._database = MemoryDatabase(
+            Scheduler(calls_max=1), self._changes.append, INDEXES[service]
+        )
+        self._parts = parts_of(service, SETTING, NOBODY)
+
+    def handle(
+        self,
+        contents: Contents,
+        batch: Sequence[Arrival | Unreadable],
+        process: Passer,
+        *,
+        poison: Arrival | Unreadable | None = None,
+        is_behind: bool = False,
+        is_read_again: bool = False,
+    ) -> Effect:
+        """Handle a batch. The decision on `poison` raises.
+
+        `is_behind`: the database has moved its offsets past the batch already. `is_read_again`: it
+        came in another way, and moves none.
+        """
+        arrivals = [one for one in batch if isinstance(one, Arrival)]
+        unreadable = [one for one in batch if isinstance(one, Unreadable)]
+        ends = Counter(one.message.partition_key for one in batch)
+        moves = {} if is_read_again else {key: Move(0, end) for key, end in ends.items()}
+        parts = self._parts
+        if isinstance(poison, Arrival):
+            parts = parts_of(self.service, SETTING, _poisoned(poison))
+
+        async def work() -> None:
+            transaction = self._database.transaction(process)
+            with suppress(StaleBatchError):
+                async with MemoryUnit(transaction, parts.load, parts.save, _no_id) as unit:
+                    await react(
+                        unit,
+                        Batch(arrivals, unreadable, moves),
+                        parts.reactions,
+                        NOW,
+                        uses_inbox=self._uses_inbox,
+                    )
+
+        effect = self._run(contents, work, process, {"consumer_offset": ends if is_behind else {}})
+        return replace(effect, moved={}) if is_behind else effect
+
+    def expire(self, contents: Contents, ids: Sequence[EnrollmentId], process: Passer) -> Effect:
+        """Let deadlines pass."""
+
+        async def work() -> None:
+            transaction = self._database.transaction(process)
+            async with OverdueUnit(transaction, policy_of(SETTING), _no_id) as unit:
+                await reject_overdue(unit, NOW)
+
+        return self._run(contents, work, process, overdue(contents, ids))
+
+    def relay(self, contents: Contents, limit: int, process: Passer) -> Effect:
+        """Publish the oldest rows."""
+        published: list[OutboxRow] = []
+
+        async def publish(rows: Sequence[OutboxRow]) -> None:
+            for row in rows:
+                await process.reach("kafka.append")
+                published.append(row)
+            await process.reach("kafka.acknowledge")
+
+        async def work() -> None:
+            async with MemoryLease(self._database, process) as lease:
+                await relay_once(lease, publish, limit)
+
+        effect = self._run(contents, work, process, {})
+        effect.published = published
+        effect.violations = [
+            *effect.violations,
+            *judge_relay(contents.rows("outbox"), self._database.rows("outbox"), published),
+        ]
+        return effect
+
+    def replay(self, contents: Contents, letter: DeadLetter) -> Effect:
+        """Replay a dead letter and those behind it, if the rules allow it."""
+
+        async def end(letters: MemoryLetters, unit: MemoryUnit) -> None:
+            await replay(
+                letters, unit, letter.id, self._parts.reactions, operator=OPERATOR, now=NOW
+            )
+
+        return self._end_letter(contents, end)
+
+    def discard(self, contents: Contents, letter: DeadLetter) -> Effect:
+        """Give a dead letter up, if the rules allow it."""
+        outcome = OUTCOME_NEEDED.get(letter.event_type or UNREADABLE)
+
+        async def end(letters: MemoryLetters, unit: MemoryUnit) -> None:
+            await discard(
+                letters,
+                unit,
+                letter.id,
+                self._parts.reactions,
+                outcome=outcome,
+                operator=OPERATOR,
+                now=NOW,
+            )
+
+        effect = self._end_letter(contents, end)
+        if effect.is_allowed:
+            given_up = [(f"{letter.event_type} given up", letter.enrollment_id)]
+            effect.contents = canonical(effect.contents, effect.contents.tables, given_up)
+        return effect
+
+    def _end_letter(
+        self,
+        contents: Contents,
+        end: Callable[[MemoryLetters, MemoryUnit], Awaitable[None]],
+    ) -> Effect:
+        process = Passer()
+
+        async def work() -> None:
+            transaction = self._database.transaction(process)
+            parts = self._parts
+            async with MemoryUnit(transaction, parts.load, parts.save, _no_id) as unit:
+                await end(MemoryLetters(transaction), unit)
+
+        try:
+            return self._run(contents, work, process, {})
+        except DeadLetterError:
+            return Effect(contents, is_allowed=False)
+
+    def _run(
+        self,
+        contents: Contents,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        process: Passer,
+        tables: Mapping[str, Mapping[Any, Any]],
+    ) -> Effect:
+        self._changes.clear()
+        self._database.restore(snapshot_of(self.service, contents, tables))
+        violations: list[str] = []
+        tells: list[str] = []
+        try:
+            drive(work())
+        except (CancelledError, ConnectionResetError) as error:  # it may have committed
+            tells.append(f"is struck: {type(error).__name__}")
+        except DeadLetterError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it was, nothing should have raised
+            violations.append(f"7: a transaction fails, and would for ever: {error!r}")
+        after, _, _ = self._database.snapshot()
+        for changes in self._changes:
+            violations += judge_commit(self.service, contents, changes)
+            tells += describe(self.service, changes)
+        return Effect(
+            canonical(contents, after),
+            dict(after.get("consumer_offset", {})),
+            violations=violations,
+            tells=tells,
+            awaits=process.awaits,
+        )
+
+
+def _poisoned(arrival: Arrival) -> Poisoned:
+    """Name the decision; that on a catalog is on no enrollment."""
+    decision: Any = (type(arrival.event).__name__, arrival.enrollment_id)
+    return {decision}
+
+
+def _never(_topic: str) -> bool:
+    return False
