@@ -51,6 +51,10 @@ class MemoryDatabase:
         """Give the committed rows that have this place in the index of their table."""
         return self._indexes[table].get(where, {})
 
+    def where_of(self, table: str, row: Any) -> Any:
+        """Tell where a row has its place in the index of its table; None for nowhere."""
+        return self._index_of[table](row)
+
     def next_number(self, table: str) -> int:
         """Count an identity column: at once, and never back."""
         self._numbers[table] = self._numbers.get(table, 0) + 1
@@ -93,16 +97,20 @@ class MemoryDatabase:
         self._open[transaction] = None
 
     def end(self, transaction: "MemoryTransaction", places: Iterable[Place]) -> None:
-        """Free the locks of a transaction; each goes to the next who waits for it."""
+        """Free the locks of a transaction."""
         self._open.pop(transaction, None)
         for place in places:
-            lock = self.locks[place]
-            if lock.waiting:
-                lock.owner, granted = lock.waiting.popleft()
-                lock.owner.grant(place)
-                granted.set()
-            else:
-                del self.locks[place]
+            self.free(place)
+
+    def free(self, place: Place) -> None:
+        """Give a lock to the next who waits for it."""
+        lock = self.locks[place]
+        if lock.waiting:
+            lock.owner, granted = lock.waiting.popleft()
+            lock.owner.grant(place)
+            granted.set()
+        else:
+            del self.locks[place]
 
     def apply(self, written: Mapping[Place, Any]) -> None:
         """Make the writes of a transaction visible, all at once, and tell who watches."""
@@ -172,3 +180,4 @@ class MemoryDatabase:
             for table, index in indexes.items()
         }
         self._numbers = dict(numbers)
+        self._unflushed = {}

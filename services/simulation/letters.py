@@ -15,15 +15,24 @@ class MemoryLetters:
 
     async def queue_of(self, letter_id: int) -> list[DeadLetter]:
         """Lock and read a dead letter and those of its enrollment and topic, oldest first."""
-        one = self._transaction.current("dead_letter", letter_id)
-        if one is None:
-            raise unknown_letter(letter_id)
         found = await self._transaction.lock_where(
-            "dead_letter", lambda other: other.id == one.id or _is_of_one_queue(one, other)
+            "dead_letter", lambda other: self._is_of_one_queue(letter_id, other)
         )
         if not found:
             raise unknown_letter(letter_id)
         return list(found.values())
+
+    def _is_of_one_queue(self, letter_id: int, other: DeadLetter) -> bool:
+        one = self._transaction.current("dead_letter", letter_id)
+        return one is not None and (
+            one.id == other.id
+            or (
+                one.holds
+                and other.holds
+                and one.message.topic == other.message.topic
+                and one.enrollment_id == other.enrollment_id
+            )
+        )
 
     async def delete(self, letter_id: int) -> None:
         """Forget a dead letter."""
@@ -44,12 +53,3 @@ class MemoryLetters:
             number,
             AuditRecord(number, now, operator, action, subject, detail, previous, digest),
         )
-
-
-def _is_of_one_queue(one: DeadLetter, other: DeadLetter) -> bool:
-    return (
-        one.holds
-        and other.holds
-        and one.message.topic == other.message.topic
-        and one.enrollment_id == other.enrollment_id
-    )

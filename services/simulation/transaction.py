@@ -1,7 +1,7 @@
 """One transaction on the simulated PostgreSQL: its statements, its locks, and how it ends."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from services.simulation.database import MemoryDatabase
 
 LOCK_TIMEOUT_US: Final = 10 * SECOND_US
+IDLE_TIMEOUT_US: Final = 30 * SECOND_US  # between two statements: the process stands still
 
 Place = tuple[str, Any]  # a table and a key
 Rows = dict[Any, Any]
@@ -33,13 +34,14 @@ class Lock:
 class MemoryTransaction:
     """One transaction. Every statement stands at an await first, where time passes."""
 
-    __slots__ = ("_database", "_is_over", "_process", "_wait", "_written", "held")
+    __slots__ = ("_active_us", "_database", "_is_over", "_process", "_wait", "_written", "held")
 
     def __init__(self, database: "MemoryDatabase", process: Process) -> None:
         self._database = database
         self._process = process
         self._written: dict[Place, Any] = {}
         self._is_over = False
+        self._active_us = database.scheduler.now_us
         self._wait: tuple[Place, Signal[None]] | None = None
         self.held: dict[Place, None] = {}
 
@@ -72,24 +74,37 @@ class MemoryTransaction:
         self._database.end(self, self.held)
         await self._process.reach("db.committed")
 
-    def break_off(self) -> None:
+    def break_off(self, error: Exception | None = None) -> None:
         """Roll back; whatever it still asks for raises, as on a connection that is gone."""
         if self._is_over:
             return
         self._is_over = True
         if self._wait is not None:
             place, granted = self._wait
+            self._wait = None
             self._leave_queue(place)
-            granted.set(error=ConnectionResetError("the server closed the connection"))
+            granted.set(error=error or ConnectionResetError("the server closed the connection"))
         self._database.end(self, self.held)
+
+    def end_if_idle(self) -> None:
+        """Have the server end it where its process has stood still for too long."""
+        if self._wait is None and self._idle_left_us() <= 0:
+            self.break_off()
+
+    def _idle_left_us(self) -> int:
+        return self._active_us + IDLE_TIMEOUT_US - self._database.scheduler.now_us
 
     async def stand(self, point: str) -> None:
         """Let a statement begin; raises OSError where the connection or the server is gone."""
         await self._process.reach(point)
+        now_us = self._database.scheduler.now_us
+        if now_us - self._active_us >= IDLE_TIMEOUT_US:
+            self.break_off()
         if self._is_over or self._process.is_dead:
             raise ConnectionResetError("the server closed the connection")
         if self._database.is_down:
             raise ConnectionRefusedError("the server does not answer")
+        self._active_us = now_us
 
     def current(self, table: str, key: Any) -> Any:
         """Give a row as this transaction sees it now; None where there is none."""
@@ -116,26 +131,31 @@ class MemoryTransaction:
     async def lock_where(self, table: str, is_wanted: Callable[[Any], bool]) -> Rows:
         """Lock and read, in the order of their keys, the rows that are wanted."""
         await self.stand(f"db.lock {table}")
-        if not self.rows(table):
-            return {}
         keys = sorted(key for key, row in self.rows(table).items() if is_wanted(row))
         for key in keys:
             await self.take(table, key)
         found = ((key, self.current(table, key)) for key in keys)
         return {key: row for key, row in found if row is not None}
 
-    async def lock_free(self, table: str, keys: Iterable[Any], limit: int) -> Rows:
-        """Lock and read the first rows that nobody has locked (SKIP LOCKED)."""
+    async def lock_free(self, table: str, keys: Iterable[Any], limit: int | None = None) -> Rows:
+        """Lock and read the first rows that nobody else has locked (SKIP LOCKED)."""
         await self.stand(f"db.lock {table}")
-        free = [key for key in keys if (table, key) not in self._database.locks][:limit]
+        free = [key for key in keys if self._is_free((table, key))][:limit]
         for key in free:
             await self.take(table, key)
-        return {key: self.current(table, key) for key in free}
+        found = ((key, self.current(table, key)) for key in free)
+        return {key: row for key, row in found if row is not None}
+
+    def _is_free(self, place: Place) -> bool:
+        lock = self._database.locks.get(place)
+        if lock is not None:
+            lock.owner.end_if_idle()
+        return place not in self._database.locks or place in self.held
 
     async def read(self, table: str) -> Rows:
         """Read a whole table, without locks."""
         await self.stand(f"db.read {table}")
-        return dict(self._database.rows(table))
+        return dict(self.rows(table))
 
     async def read_some(self, table: str, keys: Iterable[Any]) -> Rows:
         """Read rows by their keys, without locks."""
@@ -143,14 +163,19 @@ class MemoryTransaction:
         found = ((key, self.current(table, key)) for key in keys)
         return {key: row for key, row in found if row is not None}
 
-    async def read_indexed(self, table: str, wheres: Iterable[Any]) -> Rows:
+    async def read_indexed(self, table: str, wheres: Sequence[Any]) -> Rows:
         """Read rows by the index of their table, without locks."""
         await self.stand(f"db.read {table}")
-        return {
+        found = {
             key: row
             for where in wheres
             for key, row in self._database.indexed(table, where).items()
         }
+        for key, row in self._own(table):
+            found.pop(key, None)
+            if row is not None and self._database.where_of(table, row) in wheres:
+                found[key] = row
+        return found
 
     async def insert(self, table: str, rows: Mapping[Any, Any]) -> list[Any]:
         """Insert rows in this order, leaving out what is there; give the keys of those inserted.
@@ -160,20 +185,37 @@ class MemoryTransaction:
         await self.stand(f"db.insert {table}")
         inserted = []
         for key, row in rows.items():
-            if self.current(table, key) is not None:
-                continue
-            await self.take(table, key)
-            if self.current(table, key) is None:
+            if await self._may_make(table, key):
                 self._written[table, key] = row
                 inserted.append(key)
         return inserted
 
+    async def _may_make(self, table: str, key: Any) -> bool:
+        """Wait for whoever has written this row; lock it only where it is not there."""
+        place = (table, key)
+        if self.current(table, key) is not None and not self._is_being_changed(place):
+            return False
+        was_held = place in self.held
+        await self.take(table, key)
+        if self.current(table, key) is None:
+            return True
+        if not was_held:
+            del self.held[place]
+            self._database.free(place)
+        return False
+
+    def _is_being_changed(self, place: Place) -> bool:
+        lock = self._database.locks.get(place)
+        return lock is not None and lock.owner is not self and place in lock.owner._written  # noqa: SLF001
+
     async def write(self, table: str, rows: Mapping[Any, Any]) -> None:
-        """Put rows in place of those that are there, or of none (None deletes); locks them."""
+        """Put rows in place of those that are there (None deletes), as UPDATE; locks them."""
         await self.stand(f"db.write {table}")
-        for key, row in rows.items():
+        there = [key for key in rows if self.current(table, key) is not None]
+        for key in there:
             await self.take(table, key)
-            self._written[table, key] = row
+            if self.current(table, key) is not None:
+                self._written[table, key] = rows[key]
 
     async def write_where(
         self, table: str, rows: Mapping[Any, Any], may_replace: Callable[[Any, Any], bool]
@@ -193,9 +235,27 @@ class MemoryTransaction:
             number = self._database.next_number(table)
             self._written[table, number] = make(number)
 
+    async def append_once(
+        self, table: str, make: Callable[[int], Any], unique: Callable[[Any], Any]
+    ) -> None:
+        """Append a row, unless one has the same `unique`; waits for whoever appends that."""
+        await self.stand(f"db.append {table}")
+        number = self._database.next_number(table)
+        row = make(number)
+        await self.take(table, unique(row))
+        if all(unique(other) != unique(row) for other in self.rows(table).values()):
+            self._written[table, number] = row
+
     def rows(self, table: str) -> Rows:
-        """Give what is committed of a table."""
-        return self._database.rows(table)
+        """Give a table as this transaction sees it."""
+        committed, own = self._database.rows(table), self._own(table)
+        if not own:
+            return committed
+        merged = {**committed, **dict(own)}
+        return {key: row for key, row in merged.items() if row is not None}
+
+    def _own(self, table: str) -> list[tuple[Any, Any]]:
+        return [(place[1], row) for place, row in self._written.items() if place[0] == table]
 
     def put(self, table: str, key: Any, row: Any) -> None:
         """Write a row whose lock is held."""
@@ -212,17 +272,28 @@ class MemoryTransaction:
             self.held[place] = None
             return
         if self in self._blockers(lock.owner):
+            self.break_off()
             raise asyncpg.DeadlockDetectedError("deadlock detected")
         granted: Signal[None] = Signal()
         lock.waiting.append((self, granted))
         self._wait = (place, granted)
-        self._database.scheduler.after(LOCK_TIMEOUT_US, partial(self._time_out, place, granted))
+        self._wait_no_longer_than_need_be(lock.owner, granted)
         await granted
+
+    def _wait_no_longer_than_need_be(
+        self, owner: "MemoryTransaction", granted: Signal[None]
+    ) -> None:
+        after = self._database.scheduler.after
+        idle_left_us = owner._idle_left_us()  # noqa: SLF001  of its own kind
+        if idle_left_us < LOCK_TIMEOUT_US:
+            after(max(idle_left_us, 0), owner.end_if_idle)
+        after(LOCK_TIMEOUT_US, partial(self._time_out, granted))
 
     def grant(self, place: Place) -> None:
         """Have the lock that was waited for."""
         self.held[place] = None
         self._wait = None
+        self._active_us = self._database.scheduler.now_us
 
     def _blockers(self, owner: "MemoryTransaction") -> Iterator["MemoryTransaction"]:
         """Follow who waits for whom."""
@@ -232,11 +303,9 @@ class MemoryTransaction:
                 return
             owner = self._database.locks[owner._wait[0]].owner  # noqa: SLF001
 
-    def _time_out(self, place: Place, granted: Signal[None]) -> None:
+    def _time_out(self, granted: Signal[None]) -> None:
         if not granted.is_set:
-            self._leave_queue(place)
-            self._wait = None
-            granted.set(error=asyncpg.LockNotAvailableError("lock timeout"))
+            self.break_off(asyncpg.LockNotAvailableError("lock timeout"))
 
     def _leave_queue(self, place: Place) -> None:
         lock = self._database.locks.get(place)

@@ -21,7 +21,7 @@ from shared.identifiers import (
     PartitionKey,
     in_lock_order,
 )
-from shared.message import Emitted, Message, Move
+from shared.message import Emitted, Move
 from shared.outbox import OutboxRow, record_of
 from shared.reaction import Holding, OpenUnit, Parked
 
@@ -101,11 +101,8 @@ class MemoryUnit:
 
     async def park(self, parked: Sequence[Parked], now: datetime) -> None:
         """Append to the dead letters; one that is there already stays as it is."""
-        if not parked:
-            return
-        there = {_place(one.message) for one in self.transaction.rows("dead_letter").values()}
-        new = [one for one in parked if _place(one.message) not in there]
-        await self.transaction.append("dead_letter", [partial(_letter, one, now) for one in new])
+        for one in parked:
+            await self.transaction.append_once("dead_letter", partial(_letter, one, now), _place)
 
 
 class OverdueUnit(MemoryUnit):
@@ -138,8 +135,8 @@ def _row(record: tuple[Any, ...], number: int) -> OutboxRow:
     return OutboxRow(number, *record)
 
 
-def _place(message: Message) -> tuple[str, int, int]:
-    return message.topic, message.partition, message.offset
+def _place(letter: DeadLetter) -> tuple[str, int, int]:
+    return letter.message.topic, letter.message.partition, letter.message.offset
 
 
 def _letter(parked: Parked, now: datetime, number: int) -> DeadLetter:
@@ -149,7 +146,7 @@ def _letter(parked: Parked, now: datetime, number: int) -> DeadLetter:
         event_type=parked.event_type,
         enrollment_id=parked.enrollment_id,
         reason=parked.reason,
-        detail=parked.detail,
+        detail=parked.detail.replace("\x00", ""),
         holds=parked.holds,
         parked_at=now,
     )

@@ -14,8 +14,9 @@ TABLE = "enrollment"
 
 
 def index(row: Enrollment) -> EnrollmentState | None:
-    """Find the pending ones quickly."""
-    return row.state if row.state is EnrollmentState.PENDING else None
+    """Find the pending ones quickly, and cancels whose request has not come."""
+    is_found = row.state is EnrollmentState.PENDING or row.state is EnrollmentState.UNOPENED
+    return row.state if is_found else None
 
 
 async def load(
@@ -57,6 +58,15 @@ async def save(transaction: MemoryTransaction, state: State) -> None:
     await enrollment_rows.save(transaction, TABLE, state.enrollments)
     if state.conflicts:
         await transaction.insert("conflict", {_key(one): one for one in state.conflicts})
+
+
+async def forget_early_cancels(transaction: MemoryTransaction, before: datetime) -> None:
+    """Forget cancels whose request has not come, but for those at work elsewhere."""
+    early = await transaction.read_indexed(TABLE, [EnrollmentState.UNOPENED])
+    ids = [one.enrollment_id for one in early.values() if one.decided_at < before]
+    free = await transaction.lock_free(TABLE, ids)
+    gone = [key for key, one in free.items() if one.state is EnrollmentState.UNOPENED]
+    await transaction.write(TABLE, dict.fromkeys(gone))
 
 
 def _key(conflict: Conflict) -> tuple[object, ...]:

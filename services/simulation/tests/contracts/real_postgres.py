@@ -1,0 +1,110 @@
+"""A real database of one service in the tests of the contract."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from types import ModuleType
+from typing import Any
+
+from services.capacity import store as capacity_store
+from services.enrollment import store as enrollment_store
+from services.enrollment.model import Conflict
+from services.enrollment.wiring import DeadlineUnit
+from services.simulation.runtime import Unguarded
+from services.simulation.tests.contracts.postgres import (
+    PATIENCE_SECONDS,
+    POLICY,
+    QUIET_SECONDS,
+    Postgres,
+    Started,
+)
+from services.student import store as student_store
+from shared import audit_trail, letter_rows, offsets
+from shared.audit_trail import AuditRecord
+from shared.choreography import Service
+from shared.database import Database
+from shared.dead_letter import DeadLetter
+from shared.identifiers import EnrollmentId, PartitionKey, new_event_id
+from shared.letter_rows import PostgresLetters
+from shared.relay import lease
+from shared.unit import PostgresUnit
+
+STORES: dict[Service, ModuleType] = {
+    Service.ENROLLMENT: enrollment_store,
+    Service.STUDENT: student_store,
+    Service.CAPACITY: capacity_store,
+}
+
+
+class RealStarted(Started):
+    """A statement at work in a task."""
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task = task
+
+    @property
+    def is_waiting(self) -> bool:
+        return not self._task.done()
+
+    async def result(self) -> Any:
+        return await asyncio.wait_for(self._task, PATIENCE_SECONDS)
+
+    async def cancel(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+class RealPostgres(Postgres):
+    """A database as it is."""
+
+    def __init__(self, service: Service, database: Database) -> None:
+        super().__init__(service)
+        self._database = database
+
+    async def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return await asyncio.wait_for(work, PATIENCE_SECONDS)
+
+    async def start(self, work: Coroutine[Any, Any, Any]) -> Started:
+        task = asyncio.create_task(work)
+        await asyncio.wait([task], timeout=QUIET_SECONDS)
+        return RealStarted(task)
+
+    def new_transaction(self) -> AbstractAsyncContextManager[Any]:
+        return self._database.transaction()
+
+    def new_unit(self, transaction: Any) -> Any:
+        if self.service is Service.ENROLLMENT:
+            return DeadlineUnit(transaction, POLICY, new_event_id)
+        store = STORES[self.service]
+        return PostgresUnit(transaction, store.load, store.save, new_event_id)
+
+    def new_letters(self, transaction: Any) -> Any:
+        return PostgresLetters(transaction)
+
+    def new_lease(self) -> AbstractAsyncContextManager[Any]:
+        return lease(self._database, Unguarded())
+
+    async def offsets(self) -> dict[PartitionKey, int]:
+        async with self._database.transaction() as transaction:
+            return await offsets.read(transaction)
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        async with self._database.transaction() as transaction:
+            return await letter_rows.read(transaction)
+
+    async def audit_trail(self) -> list[AuditRecord]:
+        async with self._database.transaction() as transaction:
+            return await audit_trail.read(transaction)
+
+    async def conflicts(self, enrollment_id: EnrollmentId) -> list[Conflict]:
+        async with self._database.transaction() as transaction:
+            return await enrollment_store.find_conflicts(transaction, enrollment_id)
+
+    async def count_pending(self) -> int:
+        async with self._database.transaction() as transaction:
+            return await enrollment_store.count_pending(transaction, 1000)
+
+    async def forget_early_cancels(self, before: datetime) -> None:
+        async with self._database.transaction() as transaction:
+            await enrollment_store.forget_early_cancels(transaction, before)
