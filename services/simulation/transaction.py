@@ -10,15 +10,23 @@ import asyncpg
 
 from services.simulation.ports import Process
 from services.simulation.scheduler import SECOND_US, Signal
+from shared.database import CONNECTION_LIMITS
 
 if TYPE_CHECKING:
     from services.simulation.database import MemoryDatabase
 
-LOCK_TIMEOUT_US: Final = 10 * SECOND_US
-IDLE_TIMEOUT_US: Final = 30 * SECOND_US  # between two statements: the process stands still
+CLOSED: Final = "the server closed the connection"
 
 Place = tuple[str, Any]  # a table and a key
 Rows = dict[Any, Any]
+
+
+def _limit_us(name: str) -> int:
+    return int(CONNECTION_LIMITS[name].removesuffix("s")) * SECOND_US
+
+
+LOCK_TIMEOUT_US: Final = _limit_us("lock_timeout")
+IDLE_TIMEOUT_US: Final = _limit_us("idle_in_transaction_session_timeout")
 
 
 class Lock:
@@ -83,7 +91,7 @@ class MemoryTransaction:
             place, granted = self._wait
             self._wait = None
             self._leave_queue(place)
-            granted.set(error=error or ConnectionResetError("the server closed the connection"))
+            granted.set(error=error or ConnectionResetError(CLOSED))
         self._database.end(self, self.held)
 
     def end_if_idle(self) -> None:
@@ -101,7 +109,7 @@ class MemoryTransaction:
         if now_us - self._active_us >= IDLE_TIMEOUT_US:
             self.break_off()
         if self._is_over or self._process.is_dead:
-            raise ConnectionResetError("the server closed the connection")
+            raise ConnectionResetError(CLOSED)
         if self._database.is_down:
             raise ConnectionRefusedError("the server does not answer")
         self._active_us = now_us
@@ -120,31 +128,46 @@ class MemoryTransaction:
         """
         await self.stand(f"db.lock {table}")
         there = [key for key in keys if self.current(table, key) is not None]
-        found = {}
-        for key in there:
-            await self.take(table, key)
-            row = self.current(table, key)
-            if row is not None:
-                found[key] = row
-        return found
+        return await self._lock_rows(table, there)
 
     async def lock_where(self, table: str, is_wanted: Callable[[Any], bool]) -> Rows:
         """Lock and read, in the order of their keys, the rows that are wanted."""
         await self.stand(f"db.lock {table}")
-        keys = sorted(key for key, row in self.rows(table).items() if is_wanted(row))
+        wanted = sorted(key for key, row in self.rows(table).items() if is_wanted(row))
+        return await self._lock_rows(table, wanted)
+
+    async def _lock_rows(self, table: str, keys: Iterable[Any]) -> Rows:
+        found = {}
         for key in keys:
             await self.take(table, key)
-        found = ((key, self.current(table, key)) for key in keys)
-        return {key: row for key, row in found if row is not None}
+            row = self.current(table, key)
+            if row is None:
+                self._give_back((table, key))
+            else:
+                found[key] = row
+        return found
 
-    async def lock_free(self, table: str, keys: Iterable[Any], limit: int | None = None) -> Rows:
-        """Lock and read the first rows that nobody else has locked (SKIP LOCKED)."""
+    async def lock_free(
+        self,
+        table: str,
+        keys: Iterable[Any],
+        is_wanted: Callable[[Any], bool],
+        limit: int | None = None,
+    ) -> Rows:
+        """Lock and read the first rows that nobody else has locked (SKIP LOCKED).
+
+        `is_wanted` is asked again: a row may be another by now than when its key was read.
+        """
         await self.stand(f"db.lock {table}")
-        free = [key for key in keys if self._is_free((table, key))][:limit]
-        for key in free:
-            await self.take(table, key)
-        found = ((key, self.current(table, key)) for key in free)
-        return {key: row for key, row in found if row is not None}
+        found: Rows = {}
+        for key in keys:
+            if len(found) == limit:
+                break
+            row = self.current(table, key)
+            if row is not None and is_wanted(row) and self._is_free((table, key)):
+                await self.take(table, key)
+                found[key] = row
+        return found
 
     def _is_free(self, place: Place) -> bool:
         lock = self._database.locks.get(place)
@@ -195,13 +218,11 @@ class MemoryTransaction:
         place = (table, key)
         if self.current(table, key) is not None and not self._is_being_changed(place):
             return False
-        was_held = place in self.held
-        await self.take(table, key)
+        is_new = await self.take(table, key)
         if self.current(table, key) is None:
             return True
-        if not was_held:
-            del self.held[place]
-            self._database.free(place)
+        if is_new:
+            self._give_back(place)
         return False
 
     def _is_being_changed(self, place: Place) -> bool:
@@ -242,9 +263,14 @@ class MemoryTransaction:
         await self.stand(f"db.append {table}")
         number = self._database.next_number(table)
         row = make(number)
-        await self.take(table, unique(row))
-        if all(unique(other) != unique(row) for other in self.rows(table).values()):
+        place = (table, unique(row))
+        is_new = await self.take(*place)
+        rows = self.rows(table).items()
+        there = next((key for key, other in rows if unique(other) == place[1]), None)
+        if there is None or await self._may_make(table, there):
             self._written[table, number] = row
+        elif is_new:
+            self._give_back(place)
 
     def rows(self, table: str) -> Rows:
         """Give a table as this transaction sees it."""
@@ -261,16 +287,19 @@ class MemoryTransaction:
         """Write a row whose lock is held."""
         self._written[table, key] = row
 
-    async def take(self, table: str, key: Any) -> None:
-        """Lock a row, there or not; waits for whoever has it, and raises on a deadlock."""
+    async def take(self, table: str, key: Any) -> bool:
+        """Lock a row, there or not, and tell whether that was new.
+
+        Waits for whoever has it, and raises on a deadlock.
+        """
         place = (table, key)
         if place in self.held:
-            return
+            return False
         lock = self._database.locks.get(place)
         if lock is None:
             self._database.locks[place] = Lock(self)
             self.held[place] = None
-            return
+            return True
         if self in self._blockers(lock.owner):
             self.break_off()
             raise asyncpg.DeadlockDetectedError("deadlock detected")
@@ -279,6 +308,13 @@ class MemoryTransaction:
         self._wait = (place, granted)
         self._wait_no_longer_than_need_be(lock.owner, granted)
         await granted
+        if self._is_over:  # it got the lock of one that a crash ended before it
+            raise ConnectionResetError(CLOSED)
+        return True
+
+    def _give_back(self, place: Place) -> None:
+        del self.held[place]
+        self._database.free(place)
 
     def _wait_no_longer_than_need_be(
         self, owner: "MemoryTransaction", granted: Signal[None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from services.enrollment.model import Conflict, DeadlinePolicy, Enrollment, EnrollmentState, State
 from services.simulation.database import MemoryDatabase
@@ -32,20 +33,24 @@ async def load_overdue(
 ) -> State:
     """Lock pending enrollments whose deadline has passed, leaving those that are being decided."""
     pending = await transaction.read_indexed(TABLE, [EnrollmentState.PENDING])
-    overdue = [
-        one for one in pending.values() if one.deadline_at is not None and one.deadline_at <= now
-    ]
+    overdue = [one for one in pending.values() if _is_overdue(one, now)]
     overdue.sort(key=lambda one: (one.deadline_at, one.enrollment_id.int))
     if not overdue:
         return State(Rows({}), policy)
     ids = [one.enrollment_id for one in overdue]
-    return State(Rows(await transaction.lock_free(TABLE, ids, limit)), policy)
+    locked = await transaction.lock_free(TABLE, ids, partial(_is_overdue, now=now), limit)
+    return State(Rows(locked), policy)
+
+
+def _is_overdue(row: Enrollment, now: datetime) -> bool:
+    is_pending = row.state is EnrollmentState.PENDING
+    return is_pending and row.deadline_at is not None and row.deadline_at <= now
 
 
 def has_overdue(database: MemoryDatabase, now: datetime) -> bool:
     """Tell whether the deadline of any pending enrollment has passed."""
     pending = database.indexed(TABLE, EnrollmentState.PENDING).values()
-    return any(one.deadline_at is not None and one.deadline_at <= now for one in pending)
+    return any(_is_overdue(one, now) for one in pending)
 
 
 def count_pending(database: MemoryDatabase) -> int:
@@ -63,10 +68,13 @@ async def save(transaction: MemoryTransaction, state: State) -> None:
 async def forget_early_cancels(transaction: MemoryTransaction, before: datetime) -> None:
     """Forget cancels whose request has not come, but for those at work elsewhere."""
     early = await transaction.read_indexed(TABLE, [EnrollmentState.UNOPENED])
-    ids = [one.enrollment_id for one in early.values() if one.decided_at < before]
-    free = await transaction.lock_free(TABLE, ids)
-    gone = [key for key, one in free.items() if one.state is EnrollmentState.UNOPENED]
+    gone = await transaction.lock_free(TABLE, early, partial(_is_forgotten, before=before))
     await transaction.write(TABLE, dict.fromkeys(gone))
+
+
+def _is_forgotten(row: Enrollment, before: datetime) -> bool:
+    is_early = row.state is EnrollmentState.UNOPENED
+    return is_early and row.decided_at is not None and row.decided_at < before
 
 
 def _key(conflict: Conflict) -> tuple[object, ...]:

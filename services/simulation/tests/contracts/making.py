@@ -19,6 +19,7 @@ from shared.events import (
 )
 from shared.identifiers import CourseId, EnrollmentId, EventId, SectionId, StudentId, Term
 from shared.message import Arrival, Message
+from shared.reaction import Parked
 
 NOW = datetime(2031, 1, 15, 8, tzinfo=UTC)
 TERM = Term("T")
@@ -120,3 +121,17 @@ def arrival_of(event: Event, event_id: EventId | None = None, offset: int | None
     """Read an event from its topic."""
     known = event_id or EventId(uuid4())
     return Arrival(message_of(event, offset, known), known, event, TRACEPARENT)
+
+
+def parked(
+    event: EnrollmentEvent, *, holds: bool = False, offset: int | None = None, detail: str = "why"
+) -> Parked:
+    """Give up an event."""
+    return Parked(
+        message_of(event, offset),
+        "decision_raised",
+        detail,
+        event_type=type(event).__name__,
+        enrollment_id=event.enrollment_id,
+        holds=holds,
+    )

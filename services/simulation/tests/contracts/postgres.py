@@ -4,7 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from itertools import count
 from typing import Any
+from uuid import UUID
+
+import asyncpg
 
 from services.capacity import handlers as capacity_handlers
 from services.enrollment import handlers as enrollment_handlers
@@ -15,13 +19,14 @@ from shared.audit_trail import AuditRecord
 from shared.choreography import Service
 from shared.dead_letter import DeadLetter
 from shared.events import Event
-from shared.identifiers import EnrollmentId, PartitionKey
+from shared.identifiers import EnrollmentId, EventId, PartitionKey
 from shared.outbox import OutboxRow
 from shared.reaction import Context, Reactions
 
 QUIET_SECONDS = 0.15  # what is not done by then waits for somebody
 PATIENCE_SECONDS = 20.0
 POLICY = DeadlinePolicy(20.0, 30.0)
+DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 REACTIONS: dict[Service, Reactions[Any]] = {
     Service.ENROLLMENT: enrollment_handlers.REACTIONS,
@@ -94,6 +99,14 @@ class Session:
         self.is_over = True
         await self._postgres.run(self._manager.__aexit__(None, None, None))
 
+    async def fail(self) -> Exception:
+        """Try to commit it, and give the error that this ends with."""
+        try:
+            await self.commit()
+        except DATABASE_ERRORS as error:
+            return error
+        raise AssertionError("it was committed")
+
     async def roll_back(self) -> None:
         """Have an error end it."""
         self.is_over = True
@@ -132,9 +145,17 @@ class Lease:
 class Postgres(ABC):
     """The database of one service."""
 
+    lock_seconds: float  # how long a session waits for a row, once its limits are shortened
+    idle_seconds: float  # how long it may do nothing
+
     def __init__(self, service: Service) -> None:
         self.service = service
         self._open: list[Session | Lease] = []
+        self._event_ids = count(1)
+
+    def new_event_id(self) -> EventId:
+        """Count the events that are emitted."""
+        return EventId(UUID(int=next(self._event_ids)))
 
     def decide(self, state: Any, *events: Event, now: datetime = NOW) -> None:
         """Let the service decide events."""
@@ -201,6 +222,22 @@ class Postgres(ABC):
         """Begin something, and give it the time to be done unless it has to wait."""
 
     @abstractmethod
+    async def rest(self, seconds: float) -> None:
+        """Let time pass."""
+
+    @abstractmethod
+    async def shorten_limits(self, session: Session) -> None:
+        """Spare the test the time that a session may wait and idle, where it would be long."""
+
+    @abstractmethod
+    async def disconnect(self, session: Session) -> None:
+        """Have the server cut a session's connection."""
+
+    @abstractmethod
+    async def crash(self) -> None:
+        """Have the server cut every connection to the database."""
+
+    @abstractmethod
     def new_transaction(self) -> AbstractAsyncContextManager[Any]:
         """Make what opens a transaction."""
 
@@ -235,6 +272,10 @@ class Postgres(ABC):
     @abstractmethod
     async def count_pending(self) -> int:
         """Count the pending enrollments."""
+
+    @abstractmethod
+    async def has_overdue(self, now: datetime) -> bool:
+        """Tell whether the deadline of any pending enrollment has passed."""
 
     @abstractmethod
     async def forget_early_cancels(self, before: datetime) -> None:

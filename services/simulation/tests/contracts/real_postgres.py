@@ -17,6 +17,7 @@ from services.simulation.tests.contracts.postgres import (
     POLICY,
     QUIET_SECONDS,
     Postgres,
+    Session,
     Started,
 )
 from services.student import store as student_store
@@ -25,7 +26,7 @@ from shared.audit_trail import AuditRecord
 from shared.choreography import Service
 from shared.database import Database
 from shared.dead_letter import DeadLetter
-from shared.identifiers import EnrollmentId, PartitionKey, new_event_id
+from shared.identifiers import EnrollmentId, PartitionKey
 from shared.letter_rows import PostgresLetters
 from shared.relay import lease
 from shared.unit import PostgresUnit
@@ -58,6 +59,9 @@ class RealStarted(Started):
 class RealPostgres(Postgres):
     """A database as it is."""
 
+    lock_seconds = 0.3
+    idle_seconds = 0.3
+
     def __init__(self, service: Service, database: Database) -> None:
         super().__init__(service)
         self._database = database
@@ -70,14 +74,43 @@ class RealPostgres(Postgres):
         await asyncio.wait([task], timeout=QUIET_SECONDS)
         return RealStarted(task)
 
+    async def rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def shorten_limits(self, session: Session) -> None:
+        for name, seconds in (
+            ("lock_timeout", self.lock_seconds),
+            ("idle_in_transaction_session_timeout", self.idle_seconds),
+        ):
+            await session.do(session.transaction.execute(f"SET LOCAL {name} = '{seconds}s'"))
+
+    async def disconnect(self, session: Session) -> None:
+        [row] = await session.do(session.transaction.fetch("SELECT pg_backend_pid() AS pid"))
+        await self._terminate("pid = $1", row["pid"])
+
+    async def crash(self) -> None:
+        await self._terminate("datname = current_database() AND pid <> pg_backend_pid()")
+        await self._database.close()  # a pool of closed connections
+
+    async def _terminate(self, which: str, *arguments: object) -> None:
+        """End backends; first those that wait for others, which must not get what these had."""
+        async with self._database.session() as (_, driver):
+            ended = await driver.fetch(
+                f"SELECT pg_terminate_backend(pid, 5000) AS is_ended FROM pg_stat_activity "
+                f"WHERE {which} ORDER BY (wait_event_type = 'Lock') IS TRUE DESC",
+                *arguments,
+            )
+        assert ended
+        assert all(row["is_ended"] for row in ended)
+
     def new_transaction(self) -> AbstractAsyncContextManager[Any]:
         return self._database.transaction()
 
     def new_unit(self, transaction: Any) -> Any:
         if self.service is Service.ENROLLMENT:
-            return DeadlineUnit(transaction, POLICY, new_event_id)
+            return DeadlineUnit(transaction, POLICY, self.new_event_id)
         store = STORES[self.service]
-        return PostgresUnit(transaction, store.load, store.save, new_event_id)
+        return PostgresUnit(transaction, store.load, store.save, self.new_event_id)
 
     def new_letters(self, transaction: Any) -> Any:
         return PostgresLetters(transaction)
@@ -104,6 +137,12 @@ class RealPostgres(Postgres):
     async def count_pending(self) -> int:
         async with self._database.transaction() as transaction:
             return await enrollment_store.count_pending(transaction, 1000)
+
+    async def has_overdue(self, now: datetime) -> bool:
+        session = await self.begin()
+        overdue = await session.do(session.unit.load_overdue(now, 1))
+        await session.roll_back()
+        return bool(list(overdue.enrollments.all()))
 
     async def forget_early_cancels(self, before: datetime) -> None:
         async with self._database.transaction() as transaction:

@@ -18,14 +18,16 @@ from services.simulation.tests.contracts.postgres import (
     POLICY,
     QUIET_SECONDS,
     Postgres,
+    Session,
     Started,
 )
+from services.simulation.transaction import IDLE_TIMEOUT_US, LOCK_TIMEOUT_US
 from services.simulation.unit import MemoryUnit, OverdueUnit
 from services.simulation.wiring import INDEXES
 from shared.audit_trail import AuditRecord
 from shared.choreography import Service
 from shared.dead_letter import DeadLetter
-from shared.identifiers import EnrollmentId, PartitionKey, new_event_id
+from shared.identifiers import EnrollmentId, PartitionKey
 
 STEP_US = 1000
 STORES: dict[Service, ModuleType] = {
@@ -61,6 +63,9 @@ class SimulatedStarted(Started):
 class SimulatedPostgres(Postgres):
     """A database in memory."""
 
+    lock_seconds = LOCK_TIMEOUT_US / SECOND_US
+    idle_seconds = IDLE_TIMEOUT_US / SECOND_US
+
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         self.scheduler = Scheduler(calls_max=1_000_000)
@@ -74,14 +79,26 @@ class SimulatedPostgres(Postgres):
         self.scheduler.run_until(self.scheduler.now_us + int(QUIET_SECONDS * SECOND_US))
         return SimulatedStarted(self.scheduler, task)
 
+    async def rest(self, seconds: float) -> None:
+        self.scheduler.run_until(self.scheduler.now_us + int(seconds * SECOND_US))
+
+    async def shorten_limits(self, _session: Session) -> None:
+        """Leave them: virtual time costs nothing."""
+
+    async def disconnect(self, session: Session) -> None:
+        session.transaction.break_off()
+
+    async def crash(self) -> None:
+        self.database.crash()
+
     def new_transaction(self) -> AbstractAsyncContextManager[Any]:
         return self.database.transaction(LivingProcess())
 
     def new_unit(self, transaction: Any) -> Any:
         if self.service is Service.ENROLLMENT:
-            return OverdueUnit(transaction, POLICY, new_event_id)
+            return OverdueUnit(transaction, POLICY, self.new_event_id)
         store = STORES[self.service]
-        return MemoryUnit(transaction, store.load, store.save, new_event_id)
+        return MemoryUnit(transaction, store.load, store.save, self.new_event_id)
 
     def new_letters(self, transaction: Any) -> Any:
         return MemoryLetters(transaction)
@@ -106,6 +123,9 @@ class SimulatedPostgres(Postgres):
 
     async def count_pending(self) -> int:
         return enrollment.count_pending(self.database)
+
+    async def has_overdue(self, now: datetime) -> bool:
+        return enrollment.has_overdue(self.database, now)
 
     async def forget_early_cancels(self, before: datetime) -> None:
         session = await self.begin()
