@@ -62,7 +62,8 @@ async def save(transaction: MemoryTransaction, state: State) -> None:
     """Write what the batch changed."""
     await enrollment_rows.save(transaction, TABLE, state.enrollments)
     if state.conflicts:
-        await transaction.insert("conflict", {_key(one): one for one in state.conflicts})
+        firsts = {_key(one): one for one in reversed(state.conflicts)}
+        await transaction.insert("conflict", firsts)
 
 
 async def forget_early_cancels(transaction: MemoryTransaction, before: datetime) -> None:

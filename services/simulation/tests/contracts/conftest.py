@@ -1,6 +1,7 @@
 """The database of each service for the tests of the contract: simulated, then real."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -25,32 +26,33 @@ def real_databases(request: Any) -> Databases | None:
 @pytest.fixture
 async def enrollment(real_databases: Databases | None) -> AsyncIterator[Postgres]:
     """A fresh database of the enrollment service."""
-    async for postgres in _open(real_databases, Service.ENROLLMENT):
+    async with open_postgres(real_databases, Service.ENROLLMENT) as postgres:
         yield postgres
 
 
 @pytest.fixture
 async def student(real_databases: Databases | None) -> AsyncIterator[Postgres]:
     """A fresh database of the student service."""
-    async for postgres in _open(real_databases, Service.STUDENT):
+    async with open_postgres(real_databases, Service.STUDENT) as postgres:
         yield postgres
 
 
 @pytest.fixture
 async def capacity(real_databases: Databases | None) -> AsyncIterator[Postgres]:
     """A fresh database of the capacity service."""
-    async for postgres in _open(real_databases, Service.CAPACITY):
+    async with open_postgres(real_databases, Service.CAPACITY) as postgres:
         yield postgres
 
 
-async def _open(databases: Databases | None, service: Service) -> AsyncIterator[Postgres]:
-    if databases is None:
-        simulated = SimulatedPostgres(service)
-        yield simulated
-        await simulated.close()
-        return
-    database = Database(await databases.make(service), application_name="test")
-    real = RealPostgres(service, database)
-    yield real
-    await real.close()
-    await database.close()
+@asynccontextmanager
+async def open_postgres(databases: Databases | None, service: Service) -> AsyncIterator[Postgres]:
+    """Open a fresh database of a service: a real one where there is something to make it."""
+    async with AsyncExitStack() as stack:
+        if databases is None:
+            postgres: Postgres = SimulatedPostgres(service)
+        else:
+            database = Database(await databases.make(service), application_name="test")
+            stack.push_async_callback(database.close)
+            postgres = RealPostgres(service, database)
+        stack.push_async_callback(postgres.close)
+        yield postgres

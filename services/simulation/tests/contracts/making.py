@@ -37,7 +37,9 @@ def ids(*numbers: int) -> list[EventId]:
     return [EventId(UUID(int=number)) for number in numbers]
 
 
-def requested(enrollment_id: EnrollmentId | None = None, student: str = "S1") -> Event:
+def requested(
+    enrollment_id: EnrollmentId | None = None, student: str = "S1"
+) -> EnrollmentRequested:
     """Ask for two sections."""
     return EnrollmentRequested(
         enrollment_id=enrollment_id or new_id(),

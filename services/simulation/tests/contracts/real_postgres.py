@@ -100,7 +100,6 @@ class RealPostgres(Postgres):
                 f"WHERE {which} ORDER BY (wait_event_type = 'Lock') IS TRUE DESC",
                 *arguments,
             )
-        assert ended
         assert all(row["is_ended"] for row in ended)
 
     def new_transaction(self) -> AbstractAsyncContextManager[Any]:
