@@ -6,6 +6,9 @@ from typing import Any, Final
 READ_AHEAD_MESSAGES: Final = 1_000
 FETCH_BYTES: Final = 128 * 1024
 FETCH_BACKOFF_MS: Final = 5  # by default a full queue is not looked at again for a second
+# A client that is told of no leader, as by a broker that comes back, asks again only then, and
+# joins no group before: by default after five minutes.
+METADATA_REFRESH_MS: Final = 2_000
 
 
 def consumer_settings(
@@ -29,5 +32,6 @@ def consumer_settings(
         "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
         "fetch.wait.max.ms": 100,
         "reconnect.backoff.max.ms": 1000,
+        "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
         "log_level": 2,
     }

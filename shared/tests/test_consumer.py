@@ -408,3 +408,13 @@ async def test_a_member_without_a_partition_has_joined_too(
         member(servers, group, [topic], desks[1], "2") as other,
     ):
         await eventually(lambda: one.has_joined and other.has_joined)
+
+
+def test_a_client_that_is_told_of_no_leader_asks_again_before_anybody_calls_for_help() -> None:
+    """Seen with a broker that had stood still: whoever started as it came back joined no group.
+
+    It takes a moment of the broker's that no test can bring about; the chaos command does.
+    """
+    settings = consumer_settings("127.0.0.1:1", "group", "1", SESSION_SECONDS)
+
+    assert settings["topic.metadata.refresh.interval.ms"] <= 5_000
