@@ -20,13 +20,14 @@ class StuckError(Exception):
 class Scheduler:
     """Calls what is due, in the order of virtual time, and of asking where times are equal."""
 
-    __slots__ = ("_due", "_order", "calls", "calls_max", "is_stopped", "now_us")
+    __slots__ = ("_due", "_end_us", "_order", "calls", "calls_max", "is_stopped", "now_us")
 
     def __init__(self, calls_max: int) -> None:
         self.now_us = 0
         self.calls = 0
         self.calls_max = calls_max
         self.is_stopped = False
+        self._end_us = 0
         self._order = 0
         self._due: list[tuple[int, int, Callable[..., None], tuple[int, ...]]] = []
 
@@ -39,9 +40,18 @@ class Scheduler:
         """Have `run_until` return after the call that it is making."""
         self.is_stopped = True
 
+    def passes(self, delay_us: int) -> bool:
+        """Let time pass at once for whoever would be called next; False where others come first."""
+        then_us = self.now_us + delay_us
+        if then_us > self._end_us or self.is_stopped or (self._due and self._due[0][0] <= then_us):
+            return False
+        self.now_us = then_us
+        self.calls += 1
+        return self.calls <= self.calls_max
+
     def run_until(self, end_us: int) -> None:
         """Run until a time is reached, or until it is stopped; what raises gets out."""
-        due = self._due
+        due, self._end_us = self._due, end_us
         while due and due[0][0] <= end_us and not self.is_stopped:
             self.calls += 1
             if self.calls > self.calls_max:
@@ -142,12 +152,22 @@ class Task:
         error, self._error = self._error, None
         try:
             awaited = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+            while type(awaited) is int and self._goes_on(generation, awaited):
+                awaited = self._coroutine.send(None)
         except StopIteration as stop:
             self.done.set(stop.value)
         except (Exception, CancelledError) as raised:  # noqa: BLE001  whoever awaits it will see
             self.done.set(error=raised)
         else:
             self._wait_for(awaited)
+
+    def _goes_on(self, generation: int, delay_us: int) -> bool:
+        """Tell whether nothing else would happen while it waits: then it need not."""
+        return (
+            self._frozen is None
+            and self._generation == generation
+            and self._scheduler.passes(delay_us)
+        )
 
     def _wait_for(self, awaited: "int | Signal[Any]") -> None:
         if isinstance(awaited, int):
