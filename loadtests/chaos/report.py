@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from loadtests.auditor.report import none_in
 from loadtests.chaos.client_log import LATE_SECONDS, Log
 from loadtests.chaos.plan import Kind
 from loadtests.chaos.recovery import Recovery
@@ -136,6 +137,7 @@ def storm_lines(report: StormReport) -> list[str]:
         f"within 1 s: {acknowledged:.1%} acknowledged, {decided:.1%} decided",
         f"after the last fault: ready in {ready}, at rest in {rest}",
         *violation_lines(report.violations),
+        *([none_in(report.asked)] if report.is_fine else ()),
     ]
 
 

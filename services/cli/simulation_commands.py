@@ -76,13 +76,12 @@ def _sentence(verdict: "Verdict") -> str:
 
 
 def _summary(progress: "Progress") -> str:
-    done = (
-        f"{progress.seeds:,} seeds, {progress.sagas:,} sagas, "
-        f"{progress.sagas_per_second:,.0f} sagas/s"
-    )
+    from loadtests.auditor.report import none_in
+
+    done = f"{progress.seeds:,} seeds, {progress.sagas_per_second:,.0f} sagas/s"
     if progress.failed:
         return f"{done}: {len(progress.failed)} seeds with violations"
-    return f"{done}: 0 violations, so fewer than {3 / progress.sagas:.1e} of sagas at 95 %"
+    return f"{done}: {none_in(progress.sagas)}"
 
 
 def _every_few_seconds(say: Callable[[str], None]) -> Callable[["Progress"], None]:
