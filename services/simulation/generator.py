@@ -87,7 +87,7 @@ def _poisons(random: Random, ids: Sequence[EnrollmentId]) -> Iterator[Poison]:
         for _ in range(random.randrange(1, 4)):
             service, event_type = random.choice(POISONABLE)
             mended_at_us, discard = random.randrange(STRUCK_US), random.random() < 0.3
-            by_database = random.random() < 0.3
+            by_database = random.random() < 0.4
             enrollment_id = random.choice(ids)
             yield Poison(service, event_type, enrollment_id, mended_at_us, discard, by_database)
 

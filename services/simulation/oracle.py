@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.capacity.model import Reservation, ReservationState, Section
 from services.enrollment.model import Enrollment, EnrollmentState
-from services.student.model import Claim, ClaimState
+from services.student.model import Claim, ClaimState, Student
 from shared.choreography import Service
 from shared.identifiers import EnrollmentId, SectionKey, StudentId, Term
 
@@ -38,6 +38,7 @@ class Oracle:
         self.violations = violations
         self._holders: dict[SectionKey, set[EnrollmentId]] = defaultdict(set)
         self._claims: dict[tuple[StudentId, Term], dict[EnrollmentId, Claim]] = defaultdict(dict)
+        self._withdrawn: set[StudentId] = set()
 
     def on_commit(self, service: Service, changes: Changes) -> None:
         """Judge a commit."""
@@ -78,6 +79,7 @@ class Oracle:
             elif held and not holds:
                 self._claims[before.student_id, before.term].pop(enrollment_id, None)
         yield from self._judge_new_claims(new)
+        yield from self._judge_students(new, changes.get("student", ()))
         for enrollment_id, names in said.items():
             yield f"8: {short(enrollment_id)} has no claim that changed, and yet: {names}"
 
@@ -95,6 +97,19 @@ class Oracle:
                     "claimed under"
                 )
             yield from _judge_overlaps(claim, held)
+
+    def _judge_students(
+        self, new: Sequence[Claim], changed: Sequence[tuple[StudentId, Any, Student]]
+    ) -> Iterator[str]:
+        """Whoever is new in the catalog, or was deleted, in this very commit may claim in it."""
+        for student_id in {claim.student_id for claim in new} & self._withdrawn:
+            if all(student_id != one for one, _, _ in changed):
+                yield f"4: {student_id} claims, and was deleted from the catalog"
+        for student_id, _, after in changed:
+            if after.is_withdrawn:
+                self._withdrawn.add(student_id)
+            else:
+                self._withdrawn.discard(student_id)
 
     def _judge_seats(self, changes: Changes) -> Iterator[str]:
         said = _said(changes)

@@ -16,7 +16,8 @@ from shared.identifiers import EnrollmentId, SectionId, StudentId
 
 CANCELLED_SHARE: Final = 0.25
 REPEATED_SHARE: Final = 0.2
-ODD_SHARE: Final = 0.15
+ODD_SHARE: Final = 0.25
+CARELESS_SHARE: Final = 0.05  # of the systems outside: with keys, and with ids of messages
 
 
 class Requester:
@@ -107,8 +108,13 @@ class Requester:
         return self._raw(at_us, "S1", b"{", "somebody sends what nobody can read")
 
     def _message(self, at_us: int, event: EnrollmentEvent, tells: str) -> Publish:
-        self._number += 1
+        """Careless systems key by whom they like, and give a cancel the id of its request."""
+        is_cancel = isinstance(event, EnrollmentCancellationRequested)
+        if not (is_cancel and self._random.random() < CARELESS_SHARE):
+            self._number += 1
         key = event.student_id
+        if self._random.random() < CARELESS_SHARE:
+            key = self._random.choice(STUDENTS)
         return message(at_us, REQUESTS, key, event, tells, event_id=self._number)
 
     def _raw(self, at_us: int, key: str, body: bytes, tells: str) -> Publish:

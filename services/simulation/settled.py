@@ -18,7 +18,9 @@ from loadtests.auditor.tables import (
     Tables,
 )
 from services.simulation.database import MemoryDatabase
-from shared.choreography import TOPICS, Service
+from services.simulation.entries import judge_entries
+from services.simulation.plan import Plan, Publish
+from shared.choreography import REQUESTS, TOPICS, Service
 
 if TYPE_CHECKING:
     from services.simulation.world import World
@@ -34,8 +36,11 @@ def judge_settled(world: "World") -> list[str]:
         for m in world.cluster.records(topic.name)
     ]
     found = judge(read_history(records), read_tables(world.databases))
-    texts = [f"{one.invariant.number}: {one.subject}: {one.text}" for one in found]
-    return [*texts, *_judge_delivery(world, records)]
+    return [
+        *(f"{one.invariant.number}: {one.subject}: {one.text}" for one in found),
+        *_judge_delivery(world, records),
+        *judge_entries(world.databases, records, _early(world.plan)),
+    ]
 
 
 def _judge_delivery(world: "World", records: Iterable[Record]) -> Iterator[str]:
@@ -61,6 +66,13 @@ def _judge_delivery(world: "World", records: Iterable[Record]) -> Iterator[str]:
         wanted, found = committed.get(place, []), published.get(place, [])
         if wanted != found:
             yield f"6: {place}: committed {wanted}, published {found}"
+
+
+def _early(plan: Plan) -> set[str]:
+    """Name the entries of the catalogs that were there before any process, and stayed."""
+    entries = [s for s in plan.steps if isinstance(s, Publish) and s.topic != REQUESTS.name]
+    early = {one.key.decode() for one in entries if one.at_us == 0}
+    return early - {one.key.decode() for one in entries if one.value is None}
 
 
 def read_tables(databases: dict[Service, MemoryDatabase]) -> Tables:

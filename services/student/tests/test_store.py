@@ -197,6 +197,23 @@ async def test_a_newer_entry_is_not_hidden_by_one_that_was_read_before(
     assert state.sections.get(SECTION.key) == Section(newer)
 
 
+@pytest.mark.parametrize("newer", [SECTION, STUDENT])
+async def test_of_two_entries_that_come_at_once_the_newer_stays(
+    student_database: Database, newer: SectionPublished | StudentPublished
+) -> None:
+    older = newer.model_copy(update={"version": newer.version - 1})
+
+    async with student_database.transaction() as transaction:
+        state = await store.load(transaction, [older])
+        await take(student_database, newer)
+        REACTIONS[type(older)](state, older, Context(NOW, None))
+        await store.save(transaction, state)
+
+    state = await load(student_database, newer)
+    rows: list[Section | Student] = [*state.sections.all(), *state.students.all()]
+    assert [row.published for row in rows] == [newer]
+
+
 async def test_what_a_rival_decides_meanwhile_is_not_overwritten(
     student_database: Database,
 ) -> None:
