@@ -2,8 +2,7 @@
 
 import pytest
 
-from conftest import Databases
-from services.simulation.tests.contracts.conftest import open_postgres
+from services.simulation.tests.contracts.conftest import RealDatabases, open_postgres
 from services.simulation.tests.contracts.stories import Story, contents
 from shared.choreography import Service
 
@@ -13,9 +12,12 @@ STEPS = 100
 @pytest.mark.parametrize("seed", [1, 3])
 @pytest.mark.parametrize("service", Service)
 async def test_the_same_story_is_told_by_both(
-    databases: Databases, service: Service, seed: int
+    real_databases: RealDatabases, service: Service, seed: int
 ) -> None:
-    async with open_postgres(databases, service) as real, open_postgres(None, service) as simulated:
+    async with (
+        open_postgres(real_databases, service) as real,
+        open_postgres(None, service) as simulated,
+    ):
         for number, step in enumerate(Story(service, seed).steps(STEPS)):
             told = await step(real)
             assert await step(simulated) == told, f"step {number}: {step}"
