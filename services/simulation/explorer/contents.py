@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from services.simulation.oracle import Changes
 from services.simulation.runtime import EPOCH
 from services.simulation.wiring import INDEXES
 from shared.choreography import TOPIC_OF, Service
@@ -35,6 +36,16 @@ class Contents:
     def rows(self, table: str) -> Rows:
         """Give the rows of a table."""
         return self.tables.get(table, {})
+
+    def with_changes(self, changes: Changes) -> "Contents":
+        """Give what a commit makes of it."""
+        tables = {name: dict(rows) for name, rows in self.tables.items()}
+        for table, rows in changes.items():
+            tables.setdefault(table, {}).update({key: row for key, _, row in rows})
+        kept = {
+            t: {k: row for k, row in rows.items() if row is not None} for t, rows in tables.items()
+        }
+        return Contents(kept, self.said)
 
     def key(self) -> Hashable:
         """Give what equal contents have in common."""

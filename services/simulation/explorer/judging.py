@@ -1,17 +1,21 @@
 """Judges single commits, with what was there before them: the instant invariants."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 from uuid import UUID
 
+from services.capacity.model import ReservationState
 from services.simulation.explorer.contents import Contents, Rows
-from services.simulation.oracle import Changes, Oracle, short
+from services.simulation.oracle import Change, Changes, Oracle, short
 from shared.choreography import Service
-from shared.identifiers import SectionKey
+from shared.events import SectionState
+from shared.identifiers import EnrollmentId, SectionKey
 from shared.outbox import OutboxRow
 
 LEDGER = {"SeatReserved": +1, "SeatUnavailable": 0, "SeatReleased": -1}
+ANSWERS = {"StudentValidated", "StudentRejected", "SeatReserved", "SeatUnavailable"}
 OF_A_CLAIM = {"StudentValidated", "StudentClaimReleased"}
 
 
@@ -33,9 +37,13 @@ def judge_commit(service: Service, before: Contents, changes: Changes) -> list[s
         case Service.STUDENT:
             violations += _judge_words(said, after["claim"])
             violations += _judge_credits(said, after["claim"])
+            violations += _judge_answers(said, changes.get("claim", ()), lambda _: True)
         case Service.CAPACITY:
             violations += _judge_words(said, after["reservation"])
             violations += _judge_ledger(said, changes.get("section", ()))
+            answered = changes.get("reservation", ())
+            violations += _judge_answers(said, answered, lambda row: row.is_answered)
+            violations += _judge_open(before.rows("section"), changes)
         case unreachable:
             assert_never(unreachable)
     return violations
@@ -67,9 +75,33 @@ def _judge_credits(said: Sequence[OutboxRow], claims: Rows) -> Iterator[str]:
             )
 
 
-def _judge_ledger(
-    said: Sequence[OutboxRow], changes: Sequence[tuple[SectionKey, Any, Any]]
+def _judge_answers(
+    said: Sequence[OutboxRow], changes: Sequence[Change], is_answered: Callable[[Any], bool]
 ) -> Iterator[str]:
+    """Every question gets one answer, and none later."""
+    answers = Counter(UUID(event.subject) for event in said if event.event_type in ANSWERS)
+    for enrollment_id, was, _ in changes:
+        if was is not None and is_answered(was) and answers[enrollment_id]:
+            yield f"8: {short(enrollment_id)} is answered once more"
+    for enrollment_id, count in answers.items():
+        if count > 1:
+            yield f"8: {short(EnrollmentId(enrollment_id))} gets {count} answers"
+
+
+def _judge_open(sections: Rows, changes: Changes) -> Iterator[str]:
+    """Seats are taken in open sections alone; what was open in the same commit still counts."""
+    now = {**sections, **{key: after for key, _, after in changes.get("section", ())}}
+    for enrollment_id, was, row in changes.get("reservation", ()):
+        if row is None or row.state is not ReservationState.RESERVED or was == row:
+            continue
+        for section_id in row.sections:
+            key = SectionKey(row.term, section_id)
+            states = {one.state for one in (sections.get(key), now.get(key)) if one is not None}
+            if SectionState.OPEN not in states:
+                yield f"1: {short(enrollment_id)} takes a seat in {section_id}, which is not open"
+
+
+def _judge_ledger(said: Sequence[OutboxRow], changes: Sequence[Change]) -> Iterator[str]:
     """The events alone tell each section's count of reserved seats, change by change."""
     counts = {key: (was.reserved, was.seat_sequence) for key, was, _ in changes if was is not None}
     for event in said:

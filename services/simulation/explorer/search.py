@@ -7,10 +7,9 @@ from itertools import pairwise
 from typing import Final
 
 from services.simulation.explorer.configuration import ONE_OF_A_KIND, Configuration
-from services.simulation.explorer.configurations import expectation_of
 from services.simulation.explorer.member import Member
-from services.simulation.explorer.messages import Messages
-from services.simulation.explorer.resting import claimed, confirmed, reserved
+from services.simulation.explorer.messages import Messages, events_of
+from services.simulation.explorer.resting import Expectation, claimed, confirmed, reserved
 from services.simulation.explorer.transactions import NOBODY, SETTING
 from services.simulation.wiring import parts_of
 from shared.choreography import Service
@@ -46,7 +45,7 @@ class Search:
             {s: parts_of(s, SETTING, NOBODY).reactions.keys() for s in Service},
         )
         self._members = [Member(s, configuration, self._messages) for s in Service]
-        self._expectation = expectation_of(configuration)
+        self._expectation = Expectation(events_of(configuration.sent()))
         self._outside: list[tuple[tuple[str, int, int], ...]] = []
         self._list_outside()
         self._seen: dict[State, State | None] = {}

@@ -1,0 +1,50 @@
+"""Explores the smallest worlds only, and stops at the first violation."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from services.simulation.explorer.configuration import Configuration, Fault
+from services.simulation.explorer.configurations import all_configurations
+from services.simulation.explorer.search import explore, tell
+
+SECONDS_EACH: Final = (1.0, 5.0)
+ORDER: Final = (
+    Fault.NONE,
+    Fault.NO_INBOX,
+    Fault.POISON,
+    Fault.CRASH,
+    Fault.REPEATS,
+    Fault.DISCARD,
+    Fault.RIVALS,
+    Fault.REPLAYS,
+)
+
+
+def first_violation(configurations: Sequence[Configuration], seconds_max: float) -> str | None:
+    """Explore all of them for a little while each, then for longer; give the first violation.
+
+    A mistake may make one world endless, and show at once in the next.
+    """
+    until = time.monotonic() + seconds_max
+    left = list(configurations)
+    for seconds in SECONDS_EACH:
+        unfinished = []
+        for configuration in left:
+            found = explore(configuration, min(seconds, until - time.monotonic()))
+            if found.violation:
+                return tell(found)
+            if not found.is_complete:
+                unfinished.append(configuration)
+        left = unfinished
+    return None
+
+
+def small_configurations() -> list[Configuration]:
+    """Give every world without a fault, and the smallest with each; the quickest kinds first."""
+    chosen = (
+        one
+        for one in all_configurations()
+        if one.is_shared and (one.fault is Fault.NONE or one.is_small)
+    )
+    return sorted(chosen, key=lambda one: ORDER.index(one.fault))
