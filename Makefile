@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test drills lint schemas lock clean
+.PHONY: help install demo test drills mutants lint schemas lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,14 @@ test: install lint  ## every default test, on real Kafka and PostgreSQL
 drills: install  ## kill and stall one thing after the other, and measure each recovery
 	$(BIN)/enroll chaos --drills
 
+mutants: install build/mutmut/installed  ## change the decisions in every small way: does a test fail?
+	PYTHONPATH=$(CURDIR)/build/mutmut $(BIN)/python -m services.simulation.mutation
+
+build/mutmut/installed: services/simulation/mutation/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+		--target build/mutmut -r services/simulation/mutation/requirements.lock
+	@touch $@
+
 lint: install  ## ruff, mypy --strict and import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,6 +46,9 @@ schemas: install  ## renew the published event schemas, unless a change would br
 lock:  ## renew requirements.lock (needs uv)
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-header \
 		--python-version 3.11 --extra local --extra dev pyproject.toml -o requirements.lock
+	cd services/simulation/mutation && uv pip compile --quiet --generate-hashes \
+		--no-emit-index-url --universal --no-header --python-version 3.11 requirements.in \
+		-o requirements.lock
 
 clean:  ## forget the Python environment and caches
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
