@@ -40,6 +40,7 @@ from shared.streams import (
     new_app,
 )
 from shared.unit import Load, Save, units
+from shared.unowned import OwnerWatch
 from shared.worker import Handled, Worker
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -149,6 +150,7 @@ class Process(Generic[State]):
         app.supervise(TaskService(self._relay.run))
         app.supervise(self._consumer)
         app.supervise(TaskService(self._read_catalogs_first))
+        app.supervise(TaskService(self._watch_owners))
         for timer in (*parts.timers, *self._own_timers()):
             add_timer(
                 app, timer.name, timer.interval_seconds, self._guarded(timer.name, timer.tick)
@@ -192,6 +194,11 @@ class Process(Generic[State]):
         await catalogs.open_when_read(
             self.gates, self._topics, self._settings.kafka_bootstrap_servers, self._read_offsets
         )
+
+    async def _watch_owners(self) -> None:
+        topics = [topic.name for topic in self._topics]
+        watch = OwnerWatch(self._settings.kafka_bootstrap_servers, self._parts.service, topics)
+        await watch.run(lambda: self._relay.holds_lease)
 
     def _guarded(self, name: str, tick: Tick) -> Callable[[], Awaitable[None]]:
         """An outage ends a tick, not the timer; any other error crashes the app, and is seen."""
