@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test drills mutants lint schemas lock clean
+.PHONY: help install demo test proof drills mutants lint schemas lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,8 +23,15 @@ demo: install  ## run a small real registration day through the whole system
 test: install lint  ## every default test, on real Kafka and PostgreSQL
 	$(BIN)/pytest -n 2
 
+proof: install  ## simulator, explorer, planted bugs, a storm: what speaks for the promises, in an hour
+	$(BIN)/enroll simulate --seeds 42000 --minutes 25
+	$(BIN)/python -m services.simulation.covering --seeds 1000
+	$(BIN)/enroll explore
+	$(BIN)/python -m services.simulation.bugs
+	ENROLL_STATE_DIR=.enroll/chaos $(BIN)/enroll chaos --minutes 5 --seed 5
+
 drills: install  ## kill and stall one thing after the other, and measure each recovery
-	$(BIN)/enroll chaos --drills
+	ENROLL_STATE_DIR=.enroll/chaos $(BIN)/enroll chaos --drills
 
 mutants: install build/mutmut/installed  ## change the decisions in every small way: does a test fail?
 	PYTHONPATH=$(CURDIR)/build/mutmut $(BIN)/python -m services.simulation.mutation
