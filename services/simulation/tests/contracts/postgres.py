@@ -278,5 +278,5 @@ class Postgres(ABC):
         """Tell whether the deadline of any pending enrollment has passed."""
 
     @abstractmethod
-    async def forget_early_cancels(self, before: datetime) -> None:
+    async def forget_early_cancels(self, session: Session, before: datetime) -> None:
         """Forget cancels whose request has not come."""

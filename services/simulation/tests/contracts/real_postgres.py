@@ -143,6 +143,5 @@ class RealPostgres(Postgres):
         await session.roll_back()
         return bool(list(overdue.enrollments.all()))
 
-    async def forget_early_cancels(self, before: datetime) -> None:
-        async with self._database.transaction() as transaction:
-            await enrollment_store.forget_early_cancels(transaction, before)
+    async def forget_early_cancels(self, session: Session, before: datetime) -> None:
+        await session.do(enrollment_store.forget_early_cancels(session.transaction, before))

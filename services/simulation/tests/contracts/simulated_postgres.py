@@ -127,7 +127,5 @@ class SimulatedPostgres(Postgres):
     async def has_overdue(self, now: datetime) -> bool:
         return enrollment.has_overdue(self.database, now)
 
-    async def forget_early_cancels(self, before: datetime) -> None:
-        session = await self.begin()
+    async def forget_early_cancels(self, session: Session, before: datetime) -> None:
         await session.do(enrollment.forget_early_cancels(session.transaction, before))
-        await session.commit()

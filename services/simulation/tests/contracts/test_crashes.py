@@ -198,14 +198,17 @@ async def test_whoever_waits_too_long_is_told_and_frees_what_it_had(capacity: Po
     assert not free.is_waiting
 
 
-async def test_whoever_waits_is_not_taken_for_one_that_stands_still(capacity: Postgres) -> None:
+async def test_the_time_that_it_waits_does_not_count_as_standing_still(capacity: Postgres) -> None:
     await capacity.take(section("A"))
     holder, waiter = await capacity.begin(), await capacity.begin()
     await holder.load(validated("A"))
     waiting = await waiter.start(waiter.unit.load([validated("A")]))
-
-    await capacity.rest(capacity.lock_seconds * 0.5)
+    assert waiting.is_waiting
+    await capacity.rest(capacity.lock_seconds * 0.9)
     await holder.commit()
+    await waiting.result()
 
-    assert reserved(await waiting.result(), "A") == 0
+    await capacity.rest(capacity.idle_seconds * 0.9)
+
+    assert reserved(await waiter.load(validated("A")), "A") == 0
     await waiter.commit()

@@ -81,6 +81,12 @@ async def keep(postgres: Postgres, *conflicts: Conflict) -> None:
     await session.commit()
 
 
+async def forget(postgres: Postgres) -> None:
+    session = await postgres.begin()
+    await postgres.forget_early_cancels(session, NOW)
+    await session.commit()
+
+
 async def overdue(session: Session, now: datetime = NOW, limit: int = 100) -> list[EnrollmentId]:
     return found(await session.do(session.unit.load_overdue(now, limit)))
 
@@ -239,7 +245,7 @@ async def test_old_early_cancels_are_forgotten_and_nothing_else(enrollment: Post
     other = replace(pending(), decided_at=NOW - timedelta(seconds=1))
     await put(enrollment, old, exact, late, other)
 
-    await enrollment.forget_early_cancels(NOW)
+    await forget(enrollment)
 
     state = await enrollment.load(*map(asks, (old, exact, late, other)))
     assert set(found(state)) == set(ids_of([exact, late, other]))
@@ -251,7 +257,7 @@ async def test_an_early_cancel_at_work_elsewhere_is_not_forgotten(enrollment: Po
     session = await enrollment.begin()
     await save(session, replace(first, state=EnrollmentState.CANCELLED))
 
-    await enrollment.forget_early_cancels(NOW)
+    await forget(enrollment)
     await session.commit()
 
     state = await enrollment.load(asks(first), asks(second))
@@ -261,12 +267,28 @@ async def test_an_early_cancel_at_work_elsewhere_is_not_forgotten(enrollment: Po
 async def test_what_was_forgotten_can_be_made_anew(enrollment: Postgres) -> None:
     row = early(-1)
     await put(enrollment, row)
-    await enrollment.forget_early_cancels(NOW)
+    await forget(enrollment)
 
     await put(enrollment, replace(row, state=EnrollmentState.PENDING, deadline_at=NOW))
 
     session = await enrollment.begin()
     assert await overdue(session) == ids_of([row])
+
+
+async def test_whoever_waits_for_what_is_being_forgotten_finds_nothing_and_locks_nothing(
+    enrollment: Postgres,
+) -> None:
+    row = early(-1)
+    await put(enrollment, row)
+    cleaner, waiter, maker = [await enrollment.begin() for _ in range(3)]
+    await enrollment.forget_early_cancels(cleaner, NOW)
+    waiting = await waiter.start(waiter.unit.load([asks(row)]))
+    assert waiting.is_waiting
+    await cleaner.commit()
+
+    assert found(await waiting.result()) == []
+    making = await maker.start(save(maker, row))
+    assert not making.is_waiting
 
 
 # Conflicts

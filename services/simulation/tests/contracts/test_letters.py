@@ -139,6 +139,18 @@ async def test_a_queue_has_what_holds_of_its_topic_and_enrollment_oldest_first(
     assert await queue_of(session, 3) == [3]
 
 
+async def test_a_queue_is_in_the_order_of_ids_and_not_of_commits(capacity: Postgres) -> None:
+    event = validated("A")
+    late = await capacity.begin()
+    await late.do(late.unit.park([parked(event, holds=True)], NOW))
+    await park(capacity, parked(event, holds=True))
+    await late.commit()
+
+    session = await capacity.begin()
+
+    assert await queue_of(session, 2) == [1, 2]
+
+
 async def test_there_is_no_queue_of_a_letter_that_is_not_there(capacity: Postgres) -> None:
     await park(capacity, parked(validated("A"), holds=True))
     session = await capacity.begin()

@@ -187,6 +187,18 @@ async def test_a_row_behind_one_that_is_waited_for_is_still_free(capacity: Postg
     assert not free.is_waiting
 
 
+async def test_sections_too_are_locked_in_one_order(capacity: Postgres) -> None:
+    await capacity.take(*map(section, "ABCDEF"))
+    holder, waiter, third = [await capacity.begin() for _ in range(3)]
+    await holder.load(validated("A"))
+    waiting = await waiter.start(waiter.unit.load([validated(*"FBDACE")]))
+    assert waiting.is_waiting
+
+    free = await third.start(third.unit.load([validated(*"BCDEF")]))
+
+    assert not free.is_waiting
+
+
 async def test_whoever_gives_up_waiting_keeps_nobody_waiting(capacity: Postgres) -> None:
     await capacity.take(section("A"))
     holder, first, second = [await capacity.begin() for _ in range(3)]
@@ -263,15 +275,20 @@ async def test_an_insert_waits_for_whoever_has_changed_the_row(capacity: Postgre
 
 
 async def test_an_insert_that_finds_the_row_there_does_not_lock_it(capacity: Postgres) -> None:
-    rival, session, third = [await capacity.begin() for _ in range(3)]
-    await rival.react(section("A"))
-    making = await session.start(session.unit.load([section("A"), section("B")]))
-    assert making.is_waiting
-    await rival.commit()
-    await making.result()
-    await session.roll_back()
+    question = validated("A")
+    session, third = await begin_two(capacity)
+    state = await session.load(question)
+    capacity.decide(state, rejected(question), now=NOW)
+    await capacity.take(rejected(question))
+    holder = await capacity.begin()
+    await holder.react(question)
+    saving = await session.start(session.unit.save(state))
+    assert saving.is_waiting
+    await holder.commit()
+    with pytest.raises(RivalRowError):
+        await saving.result()
 
-    free = await third.start(third.unit.load([validated("A")]))
+    free = await third.start(third.unit.load([question]))
 
     assert not free.is_waiting
 

@@ -272,6 +272,19 @@ async def test_a_message_is_parked_once_and_stays_as_it_was(capacity: Postgres) 
     assert [one.id for one in letters] == [1, 4]  # each try has counted
 
 
+async def test_whoever_finds_a_message_parked_keeps_nobody_waiting(capacity: Postgres) -> None:
+    letter = parked(validated("A"), offset=7)
+    session = await capacity.begin()
+    await session.do(session.unit.park([letter], NOW))
+    await session.commit()
+    first, second = await capacity.begin(), await capacity.begin()
+    await first.do(first.unit.park([letter], NOW))
+
+    free = await second.start(second.unit.park([letter], NOW))
+
+    assert not free.is_waiting
+
+
 async def test_whoever_parks_the_same_message_waits_and_leaves_it(capacity: Postgres) -> None:
     first, second = await capacity.begin(), await capacity.begin()
     await first.do(first.unit.park([parked(validated("A"), offset=7, detail="first")], NOW))
