@@ -287,7 +287,9 @@ async def test_whoever_waits_for_what_is_being_forgotten_finds_nothing_and_locks
     await cleaner.commit()
 
     assert found(await waiting.result()) == []
-    making = await maker.start(save(maker, row))
+    state = await maker.load(asks(row))
+    state.enrollments.put(row.enrollment_id, row)
+    making = await maker.start(maker.unit.save(state))
     assert not making.is_waiting
 
 

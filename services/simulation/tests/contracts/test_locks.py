@@ -188,13 +188,13 @@ async def test_a_row_behind_one_that_is_waited_for_is_still_free(capacity: Postg
 
 
 async def test_sections_too_are_locked_in_one_order(capacity: Postgres) -> None:
-    await capacity.take(*map(section, "ABCDEF"))
+    await capacity.take(*map(section, "ABCDEFGHIJKL"))
     holder, waiter, third = [await capacity.begin() for _ in range(3)]
     await holder.load(validated("A"))
-    waiting = await waiter.start(waiter.unit.load([validated(*"FBDACE")]))
+    waiting = await waiter.start(waiter.unit.load([validated(*"LFBGDAKCHEIJ")]))
     assert waiting.is_waiting
 
-    free = await third.start(third.unit.load([validated(*"BCDEF")]))
+    free = await third.start(third.unit.load([validated(*"BCDEFGHIJKL")]))
 
     assert not free.is_waiting
 
