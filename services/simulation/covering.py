@@ -20,6 +20,9 @@ BEYOND: Final = {
     "if known.student_id != event.student_id:": (
         "ends come from enrollment alone, which names the stored student; a stranger's would not"
     ),
+    "if known.state is not EnrollmentState.PENDING or known.deadline_at is None:": (
+        "only what is overdue is loaded; this holds for other callers"
+    ),
     "if now < known.deadline_at:": "only what is overdue is loaded; this holds for other callers",
 }
 ROOT: Final = Path(__file__).parents[2]

@@ -12,6 +12,7 @@ from shared.identifiers import CourseId, SectionId, SectionKey, StudentId, Term
 
 TERMS: Final = (Term("2031a"), Term("2031b"))
 SECTIONS: Final = tuple(SectionId(name) for name in "ABCDEFG")
+UNKNOWN: Final = SectionId("Z")  # in no catalog
 STUDENTS: Final = tuple(StudentId(f"S{number}") for number in range(1, 13))
 TIMES: Final = ((480, 540), (520, 600), (600, 660))
 TRACEPARENT: Final = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -61,7 +62,8 @@ class Registrar:
             student_id = self._random.choice(self.students)
             match self._random.randrange(10):
                 case 0:
-                    yield self._tombstone(at_us, SECTION_CATALOG, f"{key.term}/{key.section_id}")
+                    section_id = self._random.choice((key.section_id, key.section_id, UNKNOWN))
+                    yield self._tombstone(at_us, SECTION_CATALOG, f"{key.term}/{section_id}")
                 case 1:
                     yield self._tombstone(at_us, STUDENT_CATALOG, student_id)
                 case 2 | 3 | 4:

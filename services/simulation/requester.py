@@ -8,11 +8,11 @@ from typing import Final
 from uuid import UUID
 
 from services.simulation.plan import Publish
-from services.simulation.registrar import STUDENTS, Registrar, message, raw_message
+from services.simulation.registrar import STUDENTS, UNKNOWN, Registrar, message, raw_message
 from services.simulation.scheduler import SECOND_US
 from shared.choreography import REQUESTS
 from shared.events import EnrollmentCancellationRequested, EnrollmentEvent, EnrollmentRequested
-from shared.identifiers import EnrollmentId, SectionId, StudentId
+from shared.identifiers import EnrollmentId, StudentId
 
 CANCELLED_SHARE: Final = 0.25
 REPEATED_SHARE: Final = 0.2
@@ -61,7 +61,7 @@ class Requester:
     ) -> Publish:
         sections = self._registrar.sections()
         if self._random.random() < 0.04:
-            sections = (*sections, SectionId("Z"))  # in no catalog
+            sections = (*sections, UNKNOWN)
         if self._random.random() < 0.04:
             student_id = StudentId("S0")
         event = EnrollmentRequested(
