@@ -65,7 +65,9 @@ class MemoryUnit:
             await self.transaction.take("consumer_offset", key)
             there = self.transaction.current("consumer_offset", key)
             if (there or 0) != moves[key].expected:
-                raise StaleBatchError("another process has read these partitions further: batch dropped")
+                raise StaleBatchError(
+                    "another process has read these partitions further: batch dropped"
+                )
             self.transaction.put("consumer_offset", key, moves[key].next)
 
     async def claim(self, event_ids: Collection[EventId]) -> set[EventId]:
