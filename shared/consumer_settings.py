@@ -12,13 +12,17 @@ METADATA_REFRESH_MS: Final = 2_000
 
 
 def consumer_settings(
-    bootstrap_servers: str, group: str, instance: str, session_timeout_seconds: float
+    bootstrap_servers: str, group: str, instance: str | None, session_timeout_seconds: float
 ) -> dict[str, Any]:
-    """Give the settings of a static, cooperative member whose offsets are kept elsewhere."""
+    """Give the settings of a cooperative member whose offsets are kept elsewhere.
+
+    With an instance it is static: it keeps its place in the group until its session is over.
+    """
+    name = {} if instance is None else {"group.instance.id": f"{group}-{instance}"}
     return {
         "bootstrap.servers": bootstrap_servers,
         "group.id": group,
-        "group.instance.id": f"{group}-{instance}",
+        **name,
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": int(session_timeout_seconds * 1000),
         "heartbeat.interval.ms": 1000,

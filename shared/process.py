@@ -197,8 +197,12 @@ class Process(Generic[State]):
 
     async def _watch_owners(self) -> None:
         topics = [topic.name for topic in self._topics]
-        watch = OwnerWatch(self._settings.kafka_bootstrap_servers, self._parts.service, topics)
-        await watch.run(lambda: self._relay.holds_lease)
+        await OwnerWatch(
+            self._settings.kafka_bootstrap_servers,
+            self._parts.service,
+            topics,
+            is_wanted=lambda: self._relay.holds_lease,
+        ).watch()
 
     def _guarded(self, name: str, tick: Tick) -> Callable[[], Awaitable[None]]:
         """An outage ends a tick, not the timer; any other error crashes the app, and is seen."""

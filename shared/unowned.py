@@ -7,6 +7,7 @@ names, the group is stable as the first half has left it, and nobody asks for th
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -19,51 +20,89 @@ from shared.consumer_settings import consumer_settings
 from shared.identifiers import PartitionKey
 
 LOGGER: Final = logging.getLogger(__name__)
-LOOK_SECONDS: Final = 3.0  # twice without an owner is too long; between two halves it takes less
+# Between two halves a member rolls a batch back and asks its database: within 8 s, or it is dead.
+LOOK_SECONDS: Final = 10.0
+LOOKS_MIN: Final = 2
+LOOKS_MAX: Final = 32  # where dealing anew does not help, it is not done again and again
 TIMEOUT_SECONDS: Final = 5.0
-JOIN_SECONDS: Final = 10.0
+GUEST_SECONDS: Final = 6.0  # its session, and the longest that it waits to be dealt in
 POLL_SECONDS: Final = 0.1
+JOIN_POLL_SECONDS: Final = 0.5
 
 
-class OwnerWatch:
-    """Looks after the partitions of one group. `look` blocks; so does whatever it calls."""
+class OwnerWatch(threading.Thread):
+    """Looks after the partitions of one group, in a thread: the client blocks."""
 
-    def __init__(self, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        group: str,
+        topics: Sequence[str],
+        is_wanted: Callable[[], bool],
+    ) -> None:
+        super().__init__(name="owners", daemon=True)
         self._bootstrap_servers = bootstrap_servers
         self._group = group
         self._topics = topics
-        self._unowned: frozenset[PartitionKey] = frozenset()
+        self._is_wanted = is_wanted  # of the processes of a service, one is enough
+        self._stopping = threading.Event()
+        self._lasting: frozenset[PartitionKey] = frozenset()
+        self._looks = 0
+        self._looks_needed = LOOKS_MIN
+        self.failure: BaseException | None = None
 
     @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self._bootstrap_servers, "log_level": 2})
+        where = {"bootstrap.servers": self._bootstrap_servers}
+        return AdminClient({**where, "log_level": 2}, logger=LOGGER)
 
-    async def run(self, is_wanted: Callable[[], bool]) -> None:
-        """Look every so often while it is wanted: of the processes of a service, one is enough."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            if not is_wanted():
-                self._unowned = frozenset()
-                continue
-            try:
-                await asyncio.to_thread(self.look)
-            except KafkaException as error:
-                LOGGER.info("the owners of partitions wait for Kafka: %s", error)
+    async def watch(self) -> None:
+        """Watch until cancelled; raises what ends the thread. Never waits for Kafka itself."""
+        self.start()
+        try:
+            while self.is_alive():
+                await asyncio.sleep(JOIN_POLL_SECONDS)
+        finally:
+            self._stopping.set()
+        if self.failure is not None:
+            raise self.failure
+
+    def run(self) -> None:
+        """Look every so often; an error here ends the thread and is kept in `failure`."""
+        try:
+            while not self._stopping.wait(LOOK_SECONDS):
+                self._look_if_wanted()
+        except Exception as error:
+            LOGGER.exception("the watch over the owners of partitions has failed")
+            self.failure = error
+
+    def _look_if_wanted(self) -> None:
+        if not self._is_wanted():
+            self._lasting = frozenset()
+            return
+        try:
+            self.look()
+        except KafkaException as error:
+            LOGGER.info("the owners of partitions wait for Kafka: %s", error)
 
     def look(self) -> None:
-        """Ask for a rebalance where the last look has found the same partitions unowned."""
+        """Deal anew what several looks in a row have found unowned; the more, the less it helps."""
         found = self.unowned()
-        lasting, self._unowned = found & self._unowned, found
-        if lasting:
-            names = ", ".join(f"{key.topic}/{key.partition}" for key in sorted(lasting))
-            LOGGER.warning("nobody owns %s: they are dealt anew", names)
-            self._unowned = frozenset()
-            self._disturb()
+        if not found:
+            self._looks_needed = LOOKS_MIN
+        self._lasting = found & self._lasting if self._lasting else found
+        self._looks = self._looks + 1 if self._lasting else 0
+        if self._looks >= self._looks_needed:
+            names = ", ".join(f"{key.topic}/{key.partition}" for key in sorted(self._lasting))
+            LOGGER.warning("nobody owns %s: all are dealt anew", names)
+            self._lasting, self._looks = frozenset(), 0
+            self._looks_needed = min(2 * self._looks_needed, LOOKS_MAX)
+            self.deal_anew()
 
     def unowned(self) -> frozenset[PartitionKey]:
         """Name the partitions that no member owns; none while the group is being dealt."""
         asked = self._admin.describe_consumer_groups([self._group], request_timeout=TIMEOUT_SECONDS)
-        group = asked[self._group].result()
+        group = asked[self._group].result(2 * TIMEOUT_SECONDS)
         if group.state is not ConsumerGroupState.STABLE:
             return frozenset()
         owned = {
@@ -82,15 +121,20 @@ class OwnerWatch:
             .partitions
         }
 
-    def _disturb(self) -> None:
+    def deal_anew(self) -> None:
         """Join without a static name, and leave: at either, all partitions are dealt anew."""
-        settings = consumer_settings(self._bootstrap_servers, self._group, "guest", JOIN_SECONDS)
-        del settings["group.instance.id"]
-        guest = Consumer(settings)
+        settings = consumer_settings(self._bootstrap_servers, self._group, None, GUEST_SECONDS)
+        guest = Consumer(settings, logger=LOGGER)
+        is_dealt_in = threading.Event()
         try:
-            guest.subscribe([self._topics[0]], on_assign=lambda _guest, _partitions: None)
-            until_seconds = time.monotonic() + JOIN_SECONDS
-            while not guest.memberid() and time.monotonic() < until_seconds:
-                guest.poll(POLL_SECONDS)
+            guest.subscribe([self._topics[0]], on_assign=lambda _guest, _keys: is_dealt_in.set())
+            until_seconds = time.monotonic() + GUEST_SECONDS
+            while not (is_dealt_in.is_set() or self._stopping.is_set()):
+                message = guest.poll(POLL_SECONDS)
+                if message is not None and message.error() is not None:
+                    LOGGER.warning("a guest of the group: %s", message.error())
+                if time.monotonic() > until_seconds:
+                    LOGGER.warning("a guest was not dealt in within %g s", GUEST_SECONDS)
+                    return
         finally:
             guest.close()
