@@ -92,6 +92,8 @@ class Client(threading.Thread):
         self._stopping.set()
         self.join(CLOSE_SECONDS)
         self.raise_if_failed()
+        if self.is_alive():
+            raise ClientError(f"the load client does not end within {CLOSE_SECONDS:.0f} s")
         return self.log
 
     def raise_if_failed(self) -> None:

@@ -79,18 +79,21 @@ class Drilling:
         self._token = 0
 
     def kill(self, name: str) -> float:
-        """Kill a process, leave it down, and give the moment when another was started."""
+        """Kill a process, leave it down, and give the moment when it may be started again."""
         self._inflicter.hold(name)
         killed = self._inflicter.send(name, SIGKILL)
+        if killed is None:
+            raise ClientError(f"{name} was not running, so it could not be killed")
         sleep(DOWN_SECONDS)
         self._inflicter.release(name)
-        wait_for(
+        released_at = time()
+        if not wait_for(
             lambda: self._inflicter.identity(name) not in (None, killed),
             START_SECONDS_MAX,
             POLL_SECONDS,
-        )
-        successor = self._inflicter.identity(name)
-        return successor.created if successor is not None else time()
+        ):
+            raise ClientError(f"{name} was not started again within {START_SECONDS_MAX:.0f} s")
+        return released_at
 
     def stall(self, process: str, server: str, seconds: float) -> float:
         """Stall a link for a while, and give the moment when it went on."""

@@ -13,6 +13,7 @@ from loadtests.chaos.workload import Asks
 from loadtests.day.collector import Outcome
 
 SHOWN_MAX: Final = 50
+MISSED_SHARE_MAX: Final = 0.2  # of the faults: those that found nobody to strike
 
 
 @dataclass
@@ -52,9 +53,11 @@ class StormReport:
 
     @property
     def is_fine(self) -> bool:
-        """Tell whether nothing was violated, and the whole load was played."""
+        """Tell whether nothing was violated, and the whole load and the faults were played."""
         is_played = self.planned == self.sent == self.acknowledged and self.outcomes["confirmed"]
-        return not self.violations and bool(is_played)
+        inflicted = sum(sum(targets.values()) for targets in self.faults.values())
+        is_storm = self.kills > 0 and self.missed <= MISSED_SHARE_MAX * inflicted
+        return not self.violations and bool(is_played) and is_storm
 
     def as_json(self) -> dict[str, Any]:
         """Give it as plain data."""

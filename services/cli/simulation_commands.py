@@ -47,18 +47,18 @@ def simulate(
     Exit code 1 on violations.
     """
     output = Output(as_json)
-    from services.simulation.history import tell_story
+    from services.simulation.history import run_seed, tell_story
     from services.simulation.running import cores, run_all
 
     if story:
         output.emit({"story": (text := tell_story(first))}, text)
-        return ExitCode.FINE
+        return ExitCode.NOT_FINE if run_seed(first).violations else ExitCode.FINE
     progress, digest = run_all(
         first,
         seeds,
         seconds_max=minutes * 60,
         processes=processes or cores(),
-        on_progress=_every_few_seconds(output.progress),
+        on_progress=_every_few_seconds(lambda so_far: output.progress(_summary(so_far, seeds))),
     )
     stories = [tell_story(verdict.seed) for verdict in progress.failed[:STORIES_MAX]]
     data = {
@@ -67,7 +67,7 @@ def simulate(
         "violations": [asdict(one) | {"digest": one.digest.hex()} for one in progress.failed],
         "history_sha256": digest,
     }
-    output.emit(data, *stories, *map(_sentence, progress.failed), _summary(progress))
+    output.emit(data, *stories, *map(_sentence, progress.failed), _summary(progress, seeds))
     return ExitCode.NOT_FINE if progress.failed else ExitCode.FINE
 
 
@@ -75,21 +75,21 @@ def _sentence(verdict: "Verdict") -> str:
     return f"seed {verdict.seed} violates {'; '.join(verdict.violations)}"
 
 
-def _summary(progress: "Progress") -> str:
+def _summary(progress: "Progress", seeds: int) -> str:
     from loadtests.auditor.report import none_in
 
-    done = f"{progress.seeds:,} seeds, {progress.sagas_per_second:,.0f} sagas/s"
+    done = f"{progress.seeds:,} of {seeds:,} seeds, {progress.sagas_per_second:,.0f} sagas/s"
     if progress.failed:
         return f"{done}: {len(progress.failed)} seeds with violations"
     return f"{done}: {none_in(progress.sagas)}"
 
 
-def _every_few_seconds(say: Callable[[str], None]) -> Callable[["Progress"], None]:
+def _every_few_seconds(say: Callable[["Progress"], None]) -> Callable[["Progress"], None]:
     said_at = [time.monotonic()]
 
     def on_progress(progress: "Progress") -> None:
         if time.monotonic() - said_at[0] >= PROGRESS_SECONDS:
             said_at[0] = time.monotonic()
-            say(_summary(progress))
+            say(progress)
 
     return on_progress

@@ -9,6 +9,7 @@ from services.simulation.scheduler import StuckError
 from services.simulation.settled import judge_settled
 from services.simulation.shrinking import shrink
 from services.simulation.world import World
+from shared.reaction import describe_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ def run_plan(plan: Plan, narrative: Narrative | None = None) -> Verdict:
             world.violations.extend(judge_settled(world))
     except StuckError as error:
         world.violations.append(f"7: {error}")
+    except Exception as error:  # noqa: BLE001  whatever fails here, its seed must be told
+        world.violations.append(f"0: the simulation fails: {error!r}, {describe_error(error)}")
     finally:
         world.close()
     return Verdict(plan.seed, world.count_sagas(), tuple(world.violations), world.digest())

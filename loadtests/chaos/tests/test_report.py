@@ -28,9 +28,9 @@ def log_of(*, acknowledged_after: float | None, decided_after: float) -> Log:
     return log
 
 
-def report_of(log: Log, **changed: Any) -> StormReport:
-    inflicted = Counter({(Kind.KILL, "kafka"): 2, (Kind.STOP, "student"): 1})
-    tally = Tally(began_at=10.0, last_fault_at=20.0, inflicted=inflicted)
+def report_of(log: Log, *, kills: int = 2, missed: int = 0, **changed: Any) -> StormReport:
+    inflicted = Counter({(Kind.KILL, "kafka"): kills, (Kind.STOP, "student"): 8})
+    tally = Tally(began_at=10.0, last_fault_at=20.0, inflicted=inflicted, missed=missed)
     given = {"planned": 1, "recovery": Recovery(1.0, 2.0), "violations": [], **changed}
     return storm_report(7, tally, log, **given)
 
@@ -40,7 +40,7 @@ def test_a_storm_counts_faults_and_what_the_client_saw() -> None:
 
     assert report.is_fine
     assert report.kills == 2
-    assert report.faults == {"kill": {"kafka": 2}, "stop": {"student": 1}}
+    assert report.faults == {"kill": {"kafka": 2}, "stop": {"student": 8}}
     assert (report.acknowledged_within_1s, report.decided_within_1s) == (1.0, 0.0)
     assert report.outcomes == {"confirmed": 1, "rejected": 0, "cancelled": 0}
     assert storm_lines(report)[-2:] == [
@@ -56,6 +56,14 @@ def test_a_storm_is_not_fine_with_a_violation_or_without_its_whole_load() -> Non
     assert not report_of(played, violations=["a seat is lost"]).is_fine
     assert not report_of(played, planned=2).is_fine
     assert not report_of(lost).is_fine
+
+
+def test_a_storm_is_not_fine_where_it_struck_hardly_anybody() -> None:
+    played = log_of(acknowledged_after=0.5, decided_after=0.6)
+
+    assert report_of(played, missed=2).is_fine
+    assert not report_of(played, missed=3).is_fine
+    assert not report_of(played, kills=0).is_fine
 
 
 def test_people_are_shown_the_first_violations_and_told_of_the_others() -> None:

@@ -75,6 +75,19 @@ def test_to_tell_a_history_does_not_change_it() -> None:
     assert "EnrollmentOpened" in narrative.text()
 
 
+def test_a_seed_that_the_simulation_fails_on_is_told_like_one_that_breaks_a_promise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_world: object) -> list[str]:
+        raise KeyError("ce_subject")
+
+    monkeypatch.setattr("services.simulation.history.judge_settled", fail)
+
+    (violation,) = run_seed(3).violations
+
+    assert violation.startswith("0: the simulation fails: KeyError('ce_subject')")
+
+
 def test_the_plans_bring_every_kind_of_step_and_fault() -> None:
     steps = [step for seed in range(300) for step in new_plan(seed).steps]
 
@@ -92,4 +105,6 @@ def test_a_few_histories_reach_all_but_a_few_of_the_rules() -> None:
         check=False,
     )
 
-    assert len(done.stdout.splitlines()) <= 12, done.stdout + done.stderr
+    *left_out, summary = done.stdout.splitlines()
+    assert summary == f"60 seeds leave out {len(left_out)} lines and branches of the rules"
+    assert len(left_out) <= 12, done.stdout + done.stderr
