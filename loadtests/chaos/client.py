@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from time import time
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -179,6 +179,8 @@ def body_of(message: Message) -> bytes:
             return json.dumps({**ids, "term": TERM, "sections": message.sections}).encode()
         case Asks.CANCEL:
             return json.dumps(ids).encode()
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _headers(message: Message) -> list[tuple[str, Any]]:

@@ -15,8 +15,8 @@ Change = tuple[Any, Any, Any]  # a key, its row before and its row after; None w
 Changes = Mapping[str, Sequence[Change]]
 
 NEXT_STATES: Final[Mapping[EnrollmentState | None, frozenset[EnrollmentState]]] = {
-    None: frozenset(EnrollmentState),
-    EnrollmentState.UNOPENED: frozenset(EnrollmentState),
+    None: frozenset(EnrollmentState) - {EnrollmentState.CONFIRMED},
+    EnrollmentState.UNOPENED: frozenset(EnrollmentState) - {EnrollmentState.CONFIRMED},
     EnrollmentState.PENDING: frozenset(
         {EnrollmentState.CONFIRMED, EnrollmentState.REJECTED, EnrollmentState.CANCELLED}
     ),

@@ -201,8 +201,10 @@ class World:
                 self._kill(ambush.process, ambush.lasts_us)
             case Fault.FREEZE:
                 self._freeze(ambush.process, ambush.lasts_us)
-            case _:
+            case Fault.DISCONNECT:
                 self._tell(self.scheduler.now_us, f"{ambush.process} loses a connection")
+            case other:
+                raise AssertionError(f"{other} does not lie in ambush")
 
     def _strike(self, step: Strike) -> None:
         match step.fault:

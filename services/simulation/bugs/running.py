@@ -15,6 +15,7 @@ from services.simulation.bugs.planting import ROOT
 from services.simulation.bugs.plugin_name import PLUGIN, VARIABLE
 
 SEEDS_MAX: Final = 1000
+TRIAL_SECONDS_MAX: Final = 900.0
 TEST_SECONDS_MAX: Final = 300.0
 FAILED: Final = 1  # how pytest ends where tests ran, and some failed
 
@@ -75,7 +76,14 @@ def promise(violation: str) -> str:
 
 def _ask(module: str, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=TRIAL_SECONDS_MAX,
+    )
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
