@@ -90,4 +90,22 @@ READING: Final = (
         test="shared/tests/test_offsets.py"
         "::test_a_batch_that_expects_another_offset_is_stale_and_changes_nothing",
     ),
+    Bug(
+        "unowned_partitions_left",
+        "Nobody looks for partitions that a lost half of a rebalance has left without an owner.",
+        "shared.process",
+        "            is_wanted=lambda: self._relay.holds_lease,\n",
+        "            is_wanted=lambda: False,\n",
+        test="services/tests/test_owner_watch.py"
+        "::test_a_process_that_relays_watches_over_the_partitions_of_its_topics",
+    ),
+    Bug(
+        "half_a_deal_taken_for_all",
+        "A partition counts as owned as soon as its group has any member.",
+        "shared.unowned",
+        "        return frozenset(self._partitions() - owned)\n",
+        "        return frozenset() if owned else frozenset(self._partitions())\n",
+        test="shared/tests/test_unowned.py"
+        "::test_what_a_lost_half_of_a_rebalance_leaves_without_an_owner_is_dealt_anew",
+    ),
 )
