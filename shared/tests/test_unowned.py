@@ -93,12 +93,14 @@ def half_dealt(servers: Servers, group: str, topic: str) -> Iterator[PollBoth]:
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )
-    assert started.stdout is not None
-    assert started.stdout.readline() == b"owns all\n"
-    second, watch = Member(servers, group, topic, "2"), watch_of(servers, group, topic)
-    poll_until(lambda: second.poll() and len(watch.unowned()) == PARTITIONS // 2)
-    started.kill()  # it has not heard yet that it has to give up some
-    started.communicate()
+    try:
+        assert started.stdout is not None
+        assert started.stdout.readline() == b"owns all\n"
+        second, watch = Member(servers, group, topic, "2"), watch_of(servers, group, topic)
+        poll_until(lambda: second.poll() and len(watch.unowned()) == PARTITIONS // 2)
+    finally:
+        started.kill()  # it has not heard yet that it has to give up some
+        started.communicate()
     first = Member(servers, group, topic, "1")
     poll_until(lambda: first.poll() and bool(first.owned))
 
