@@ -24,7 +24,7 @@ test: install lint  ## every default test, on real Kafka and PostgreSQL
 	$(BIN)/pytest -n 2
 
 proof: install  ## simulator, explorer, planted bugs, a storm: what speaks for the promises, in an hour
-	$(BIN)/enroll simulate --seeds 42000 --minutes 25
+	$(BIN)/enroll simulate --seeds 21000 --minutes 25
 	$(BIN)/python -m services.simulation.covering --seeds 1000
 	$(BIN)/enroll explore
 	$(BIN)/python -m services.simulation.bugs
