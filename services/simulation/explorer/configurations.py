@@ -8,7 +8,7 @@ from uuid import UUID
 from services.simulation.explorer.configuration import Configuration, Fault
 from services.simulation.explorer.contents import NOW
 from services.simulation.explorer.messages import Sent
-from shared.choreography import SECTION_CATALOG, TOPIC_OF
+from shared.choreography import SECTION_CATALOG, STUDENT_CATALOG, TOPIC_OF
 from shared.codec import encode_body, encode_headers, raw_headers
 from shared.events import (
     EnrollmentCancellationRequested,
@@ -90,10 +90,16 @@ def section(
     return _message(event, f"{TERM}/{section_id}", section_id, tells)
 
 
-def deleted(section_id: str) -> Sent:
+def section_deleted(section_id: str) -> Sent:
     """Delete a section from its catalog."""
     tells = f"registrar: section {section_id} is deleted"
     return Sent(SECTION_CATALOG.name, f"{TERM}/{section_id}", None, (), tells)
+
+
+def student_deleted(student_id: str) -> Sent:
+    """Delete a student from her catalog."""
+    tells = f"student system: {student_id} is deleted"
+    return Sent(STUDENT_CATALOG.name, student_id, None, (), tells)
 
 
 def student(student_id: str, *, max_credits: int = 6, version: int = 1) -> Sent:
@@ -160,6 +166,13 @@ WORLDS: Final = (
         students=(S1,),
     ),
     _world(
+        "one student, one section",
+        (section("A", capacity=2), student("S1")),
+        (request(1, "S1", "A"),),
+        (request(2, "S1", "A"),),
+        students=(S1,),
+    ),
+    _world(
         "one student, credits 4 to 1",
         (section("A", worth=4), section("B", worth=4), student("S1")),
         (request(1, "S1", "A"),),
@@ -184,6 +197,12 @@ WORLDS: Final = (
         "cancel before its request",
         ONE_SEAT,
         (cancel(1, "S1"),),
+        (request(1, "S1", "A"),),
+        (cancel(1, "S2"),),
+    ),
+    _world(
+        "somebody else cancels",
+        ONE_SEAT,
         (request(1, "S1", "A"),),
         (cancel(1, "S2"),),
     ),
@@ -215,9 +234,10 @@ CHANGES: Final = (
     ("capacity 1 to 2", section("A", version=2, capacity=2)),
     ("section closed", section("A", version=2, state=SectionState.CLOSED)),
     ("section cancelled", section("A", version=2, state=SectionState.CANCELLED)),
-    ("section deleted", deleted("A")),
+    ("section deleted", section_deleted("A")),
     ("credits 3 to 5", section("A", version=2, worth=5)),
     ("limit 6 to 3", student("S1", version=2, max_credits=3)),
+    ("student deleted", student_deleted("S1")),
 )
 
 
@@ -244,9 +264,15 @@ def all_configurations() -> list[Configuration]:
             fault=fault,
             has_deadlines=world.has_deadlines or fault is Fault.DISCARD,
             is_shared=is_shared,
+            batch_max=4 if world.is_small and fault is not Fault.CRASH else 2,
         )
         for world in [*WORLDS, *_changing()]
         for fault in Fault
         if fault is not Fault.REPLAYS or world.is_small
         for is_shared in ([True] if len(world.students) == 1 else [False, True])
     ]
+
+
+def named(name: str) -> Configuration:
+    """Give the configuration of this name."""
+    return next(one for one in all_configurations() if one.name == name)

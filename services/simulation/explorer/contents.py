@@ -56,17 +56,26 @@ class Contents:
 EMPTY: Final = Contents({}, {})
 
 
-def canonical(before: Contents, tables: Tables, given_up: Iterable[What] = ()) -> Contents:
+def canonical(
+    before: Contents,
+    tables: Tables,
+    given_up: Iterable[What] = (),
+    *,
+    keeps_numbers: bool = False,
+) -> Contents:
     """Bring rows into the one form: numbers and ids of events tell nothing of the way there.
 
-    An event's id becomes a function of its type, its enrollment, and how often that was said.
+    An event's id becomes a function of its type, its enrollment, and how often that was said;
+    its number in the outbox is its place. With `keeps_numbers` both tell how many events of any
+    enrollment the service has said before.
     """
     said = dict(before.said)
     for one in given_up:
         said[one] = said.get(one, 0) + 1
     kept = {name: rows for name, rows in tables.items() if rows and name not in FORGOTTEN}
     if "outbox" in kept:
-        kept["outbox"] = _renumbered_outbox(kept["outbox"], before.rows("outbox"), said)
+        was = before.rows("outbox")
+        kept["outbox"] = _outbox(kept["outbox"], was, said, keeps_numbers=keeps_numbers)
     if "dead_letter" in kept:
         letters = kept["dead_letter"]
         ordered = [letters[number] for number in sorted(letters)]
@@ -79,23 +88,26 @@ def canonical(before: Contents, tables: Tables, given_up: Iterable[What] = ()) -
     return Contents(kept, said)
 
 
-def _renumbered_outbox(rows: Rows, before: Rows, said: dict[What, int]) -> Rows:
-    renumbered = {}
+def _outbox(rows: Rows, before: Rows, said: dict[What, int], *, keeps_numbers: bool) -> Rows:
+    found = {}
     for place, number in enumerate(sorted(rows), 1):
         row: OutboxRow = rows[number]
         if number not in before:
-            row = row._replace(event_id=_event_id(row, said))
-        renumbered[place] = row._replace(id=place)
-    return renumbered
+            count = _count(row, said)
+            row = row._replace(event_id=_event_id(row, number if keeps_numbers else count))
+        found[number if keeps_numbers else place] = row
+    return found if keeps_numbers else {n: row._replace(id=n) for n, row in found.items()}
 
 
-def _event_id(row: OutboxRow, said: dict[What, int]) -> EventId:
-    enrollment_id = EnrollmentId(UUID(row.subject))
-    said[row.event_type, enrollment_id] = said.get((row.event_type, enrollment_id), 0) + 1
-    count = said[row.event_type, enrollment_id]
-    return EventId(
-        UUID(int=(EVENT_NUMBERS[row.event_type] << 120) | (count << 112) | enrollment_id.int)
-    )
+def _count(row: OutboxRow, said: dict[What, int]) -> int:
+    what = (row.event_type, EnrollmentId(UUID(row.subject)))
+    said[what] = said.get(what, 0) + 1
+    return said[what]
+
+
+def _event_id(row: OutboxRow, count: int) -> EventId:
+    number = EVENT_NUMBERS[row.event_type] << 120 | count << 112 | UUID(row.subject).int
+    return EventId(UUID(int=number))
 
 
 def snapshot_of(service: Service, contents: Contents, extra: Tables) -> tuple[Any, ...]:
@@ -107,7 +119,8 @@ def snapshot_of(service: Service, contents: Contents, extra: Tables) -> tuple[An
         for key, row in tables.get(table, {}).items():
             if (where := where_of(row)) is not None:
                 index.setdefault(where, {})[key] = row
-    numbers = {name: len(tables.get(name, ())) for name in ("outbox", "dead_letter")}
+    events = (n for (what, _), n in contents.said.items() if what in EVENT_NUMBERS)
+    numbers = {"outbox": sum(events), "dead_letter": len(tables.get("dead_letter", ()))}
     return tables, indexes, numbers
 
 

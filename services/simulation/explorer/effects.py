@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from services.enrollment.model import EnrollmentState
+from services.simulation.explorer.configuration import Configuration, Fault
 from services.simulation.explorer.contents import Contents, overdue
 from services.simulation.explorer.messages import Messages
 from services.simulation.explorer.rivals import Work
@@ -34,10 +35,15 @@ class Remains(NamedTuple):
 class Effects:
     """Leads from contents to contents, by their numbers."""
 
-    def __init__(self, service: Service, messages: Messages, *, has_inbox: bool) -> None:
+    def __init__(self, service: Service, configuration: Configuration, messages: Messages) -> None:
         self._service = service
         self._messages = messages
-        self._work = Transactions(service, has_inbox=has_inbox)
+        self._is_reduced = configuration.is_reduced
+        self._work = Transactions(
+            service,
+            has_inbox=configuration.fault is not Fault.NO_INBOX,
+            keeps_numbers=not configuration.is_reduced,
+        )
         self._contents: list[Contents] = []
         self._remains: list[Remains] = []
         self._numbers: dict[object, int] = {}
@@ -119,8 +125,9 @@ class Effects:
 
     def _new_together(self, contents: int, first: Task, second: Task) -> Iterator[Effect]:
         known = {(contents, frozenset[object]())}
-        for order in ((first, second), (second, first)):
-            known |= set(self._ends_of(contents, order))
+        if self._is_reduced:
+            for order in ((first, second), (second, first)):
+                known |= set(self._ends_of(contents, order))
         before = self._contents[contents]
         tables = overdue(before, (*first.overdue, *second.overdue))
         works = (self._work_of(first), self._work_of(second))

@@ -9,6 +9,7 @@ from uuid import UUID
 from services.capacity.model import ReservationState
 from services.simulation.explorer.contents import Contents, Rows
 from services.simulation.oracle import Change, Changes, Oracle, short
+from services.student.model import Claim, ClaimState
 from shared.choreography import Service
 from shared.events import SectionState
 from shared.identifiers import EnrollmentId, SectionKey
@@ -38,6 +39,7 @@ def judge_commit(service: Service, before: Contents, changes: Changes) -> list[s
             violations += _judge_words(said, after["claim"])
             violations += _judge_credits(said, after["claim"])
             violations += _judge_answers(said, changes.get("claim", ()), lambda _: True)
+            violations += _judge_times(changes.get("claim", ()), after["claim"])
         case Service.CAPACITY:
             violations += _judge_words(said, after["reservation"])
             violations += _judge_ledger(said, changes.get("section", ()))
@@ -86,6 +88,32 @@ def _judge_answers(
     for enrollment_id, count in answers.items():
         if count > 1:
             yield f"8: {short(EnrollmentId(enrollment_id))} gets {count} answers"
+
+
+def _judge_times(changes: Sequence[Change], claims: Rows) -> Iterator[str]:
+    """Nobody claims a minute twice; it is counted here, not by the rule of the service."""
+    for enrollment_id, _, claim in changes:
+        if claim is None or claim.state is not ClaimState.CLAIMED:
+            continue
+        for other in claims.values():
+            if (
+                other is not claim
+                and other.state is ClaimState.CLAIMED
+                and (other.student_id, other.term) == (claim.student_id, claim.term)
+                and _minutes(claim) & _minutes(other)
+            ):
+                yield f"4: {claim.student_id} is in two places at a time by {short(enrollment_id)}"
+
+
+def _minutes(claim: Claim) -> set[tuple[int, int, int]]:
+    return {
+        (week, day, minute)
+        for slot in claim.slots
+        for week in range(slot.weeks.bit_length())
+        for day in range(slot.days.bit_length())
+        if slot.weeks >> week & slot.days >> day & 1
+        for minute in range(slot.start_minute, slot.end_minute)
+    }
 
 
 def _judge_open(sections: Rows, changes: Changes) -> Iterator[str]:

@@ -55,7 +55,7 @@ class Member:
         self._is_reduced = configuration.is_reduced
         self._has_deadlines = configuration.has_deadlines and service is Service.ENROLLMENT
         self._messages = messages
-        self._effects = Effects(service, messages, has_inbox=self._fault is not Fault.NO_INBOX)
+        self._effects = Effects(service, configuration, messages)
         self._queue_of: dict[PartitionKey, int] = {}
         self._places: list[Place] = []
         self._place_numbers: dict[Place, int] = {}

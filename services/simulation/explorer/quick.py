@@ -8,7 +8,7 @@ from services.simulation.explorer.configuration import Configuration, Fault
 from services.simulation.explorer.configurations import all_configurations
 from services.simulation.explorer.search import explore, tell
 
-SECONDS_EACH: Final = (1.0, 5.0)
+STATES_EACH: Final = (12_000, 100_000)
 ORDER: Final = (
     Fault.NONE,
     Fault.NO_INBOX,
@@ -22,16 +22,16 @@ ORDER: Final = (
 
 
 def first_violation(configurations: Sequence[Configuration], seconds_max: float) -> str | None:
-    """Explore all of them for a little while each, then for longer; give the first violation.
+    """Explore a little of each, then more; give the story of the first violation.
 
     A mistake may make one world endless, and show at once in the next.
     """
     until = time.monotonic() + seconds_max
     left = list(configurations)
-    for seconds in SECONDS_EACH:
+    for states_max in STATES_EACH:
         unfinished = []
         for configuration in left:
-            found = explore(configuration, min(seconds, until - time.monotonic()))
+            found = explore(configuration, until - time.monotonic(), states_max)
             if found.violation:
                 return tell(found)
             if not found.is_complete:

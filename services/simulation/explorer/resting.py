@@ -19,6 +19,7 @@ from shared.events import (
     SectionState,
     SectionWithdrawn,
     StudentPublished,
+    StudentWithdrawn,
 )
 from shared.identifiers import EnrollmentId, SectionKey, StudentId
 
@@ -26,7 +27,10 @@ ENDED: Final = frozenset(
     {EnrollmentState.CONFIRMED, EnrollmentState.REJECTED, EnrollmentState.CANCELLED}
 )
 SECTION_GIVEN_UP: Final = frozenset({"SectionPublished given up", "SectionWithdrawn given up"})
-CATALOG_GIVEN_UP: Final = SECTION_GIVEN_UP | {"StudentPublished given up"}
+CATALOG_GIVEN_UP: Final = SECTION_GIVEN_UP | {
+    "StudentPublished given up",
+    "StudentWithdrawn given up",
+}
 QUESTION_GIVEN_UP: Final = "StudentValidated given up"
 CANCEL_GIVEN_UP: Final = "EnrollmentCancellationRequested given up"
 
@@ -62,7 +66,7 @@ class Expectation:
         self._requests: list[EnrollmentRequested | MalformedRequest] = []
         self._cancels: list[EnrollmentCancellationRequested] = []
         self._sections: dict[SectionKey, SectionPublished] = {}
-        self._withdrawn: dict[SectionKey, None] = {}
+        self._withdrawn: dict[SectionKey | StudentId, None] = {}
         self._students: dict[StudentId, int] = {}
         for event in events:
             self._note(event)
@@ -81,6 +85,8 @@ class Expectation:
         elif isinstance(event, StudentPublished):
             known_version = self._students.get(event.student_id, 0)
             self._students[event.student_id] = max(known_version, event.version)
+        elif isinstance(event, StudentWithdrawn):
+            self._withdrawn[event.student_id] = None
 
     def judge(self, contents: Mapping[Service, Contents]) -> Iterator[str]:
         """Say what is wrong with a state at rest."""
@@ -121,6 +127,10 @@ class Expectation:
                 yield f"3: the cancel of {short(event.enrollment_id)} is lost"
             elif row.state is EnrollmentState.CONFIRMED and row.student_id == event.student_id:
                 yield f"3: {short(event.enrollment_id)} was cancelled, and is confirmed"
+        asked = {(event.enrollment_id, event.student_id) for event in self._cancels}
+        for key, row in rows.items():
+            if row.state is EnrollmentState.CANCELLED and (key, row.student_id) not in asked:
+                yield f"3: {short(key)} is cancelled, and {row.student_id} has not asked for it"
 
     def _judge_capacity(self, capacity: Contents) -> Iterator[str]:
         if any(event_type in SECTION_GIVEN_UP for event_type, _ in capacity.said):
@@ -128,11 +138,14 @@ class Expectation:
         rows = capacity.rows("section")
         for key, event in self._sections.items():
             state = SectionState.CANCELLED if key in self._withdrawn else event.state
-            wanted = (event.version, event.capacity, state)
+            wanted = f"{event.version}: {event.capacity} seats, {state}"
             row = rows.get(key)
-            found = None if row is None else (row.version, row.capacity, row.state)
+            found = "none" if row is None else f"{row.version}: {row.capacity} seats, {row.state}"
             if found != wanted:
-                yield f"catalog: capacity has section {key.section_id} as {found}, not {wanted}"
+                yield (
+                    f"catalog: capacity has version {found} of section {key.section_id}, and the "
+                    f"newest is {wanted}"
+                )
 
     def _judge_student(self, student: Contents) -> Iterator[str]:
         if any(event_type in CATALOG_GIVEN_UP for event_type, _ in student.said):
@@ -144,7 +157,8 @@ class Expectation:
                 yield f"catalog: student has section {key.section_id} as {row}, not {event}"
         for student_id, version in self._students.items():
             one = students.get(student_id)
-            if one is None or one.published.version != version:
+            wanted = (version, student_id in self._withdrawn)
+            if one is None or (one.published.version, one.is_withdrawn) != wanted:
                 yield f"catalog: student has {student_id} as {one}, the newest is {version}"
 
 

@@ -15,6 +15,7 @@ from services.simulation.wiring import parts_of
 from shared.choreography import Service
 
 LOOK: Final = 1 << 12  # states between two looks at the clock
+STATES_MAX: Final = 10_000_000  # as many as there is memory for
 
 # How far outside has published, where each service stands, and how many faults may still strike.
 State = tuple[int, int, int, int, int]
@@ -71,8 +72,8 @@ class Search:
                     steps.append((stream[position].tells, number + weights[index], message))
             self._outside.append(tuple(steps))
 
-    def run(self, seconds_max: float) -> Found:
-        """Explore until all is seen, something is wrong, or the time is over."""
+    def run(self, seconds_max: float, states_max: int) -> Found:
+        """Explore until all is seen, something is wrong, or there is too much of it."""
         began = time.process_time()
         until = time.monotonic() + seconds_max
         depth, level, is_complete = -1, [self._first()], True
@@ -82,7 +83,9 @@ class Search:
             depth += 1
             following: list[State] = []
             for number, state in enumerate(level):
-                if number % LOOK == 0 and time.monotonic() > until:
+                if len(self._seen) > states_max or (
+                    number % LOOK == 0 and time.monotonic() > until
+                ):
                     is_complete = False
                     break
                 wrong = self._visit(state, following)
@@ -211,9 +214,11 @@ class Search:
         return next(tells for tells, next_, _ in self._steps(before) if next_ == after)
 
 
-def explore(configuration: Configuration, seconds_max: float) -> Found:
+def explore(
+    configuration: Configuration, seconds_max: float, states_max: int = STATES_MAX
+) -> Found:
     """Explore a configuration."""
-    return Search(configuration).run(seconds_max)
+    return Search(configuration).run(seconds_max, states_max)
 
 
 def tell(found: Found) -> str:

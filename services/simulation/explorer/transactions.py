@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -103,8 +104,9 @@ def _no_id() -> EventId:
 class Transactions:
     """One service at work. Every method leads from contents to what may come of them."""
 
-    def __init__(self, service: Service, *, has_inbox: bool) -> None:
+    def __init__(self, service: Service, *, has_inbox: bool, keeps_numbers: bool) -> None:
         self.service = service
+        self._canonical = partial(canonical, keeps_numbers=keeps_numbers)
         self._uses_inbox: Callable[[str], bool] = uses_inbox if has_inbox else _never
         self._changes: list[Changes] = []
         self._database = self._new_database(self._changes.append)
@@ -235,7 +237,7 @@ class Transactions:
         except DeadLetterError:
             return Effect(contents, is_allowed=False)
         given_up = [(f"{letter.event_type} given up", letter.enrollment_id)]
-        effect.contents = canonical(effect.contents, effect.contents.tables, given_up)
+        effect.contents = self._canonical(effect.contents, effect.contents.tables, given_up)
         return effect
 
     def together(
@@ -294,7 +296,7 @@ class Transactions:
             tells += describe(self.service, changes)
             before = before.with_changes(changes)
         moved = dict(after.get("consumer_offset", {}))
-        return Effect(canonical(contents, after), moved, violations=violations, tells=tells)
+        return Effect(self._canonical(contents, after), moved, violations=violations, tells=tells)
 
 
 async def expire(transaction: MemoryTransaction) -> None:
