@@ -5,7 +5,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -51,27 +51,30 @@ def explore(
     chosen = [one for one in all_configurations() if only in one.name]
     if not chosen:
         raise CliError(f"no configuration has {only!r} in its name: leave --only out to see all")
-    began = time.monotonic()
+    began, count = time.monotonic(), min(processes or cores(), len(chosen))
+    output.progress(f"{len(chosen)} configurations on {count} processes, the largest first")
     found = explore_all(
         chosen,
         seconds_max=minutes * 60,
-        processes=min(processes or cores(), len(chosen)),
+        processes=count,
         on_found=_every_few_seconds(output.progress, len(chosen)),
     )
     seconds = time.monotonic() - began
-    failed = [one for one in found if one.violation]
-    is_complete = all(one.is_complete for one in found)
-    data = {
+    stories = [tell(one) for one in found if one.violation][:STORIES_MAX]
+    output.emit(_data(found, seconds), _table(found), *stories, _summary(found, seconds))
+    return ExitCode.FINE if all(one.is_complete for one in found) else ExitCode.NOT_FINE
+
+
+def _data(found: Sequence["Found"], seconds: float) -> dict[str, Any]:
+    return {
         "configurations": [asdict(one) for one in found],
         "states": sum(one.states for one in found),
         "transitions": sum(one.transitions for one in found),
         "cpu_seconds": round(sum(one.seconds for one in found), 1),
         "seconds": round(seconds, 1),
-        "violations": len(failed),
-        "is_complete": is_complete,
+        "violations": sum(bool(one.violation) for one in found),
+        "is_complete": all(one.is_complete for one in found),
     }
-    output.emit(data, _table(found), *map(tell, failed[:STORIES_MAX]), _summary(found, seconds))
-    return ExitCode.FINE if is_complete else ExitCode.NOT_FINE
 
 
 def _table(found: Sequence["Found"]) -> Table:
@@ -92,31 +95,27 @@ def _table(found: Sequence["Found"]) -> Table:
 
 
 def _summary(found: Sequence["Found"], seconds: float) -> str:
-    states, transitions = (
-        sum(one.states for one in found),
-        sum(one.transitions for one in found),
-    )
+    states = sum(one.states for one in found)
+    transitions = sum(one.transitions for one in found)
     failed = sum(bool(one.violation) for one in found)
     unfinished = sum(not one.is_complete and not one.violation for one in found)
-    done = (
+    return (
         f"{len(found)} configurations, {states:,} states, {transitions:,} transitions, "
         f"{sum(one.seconds for one in found):,.0f} s of processor time in {seconds:,.0f} s: "
-        f"{failed} with violations"
+        f"{failed} with violations, {unfinished} not complete"
     )
-    return f"{done}, {unfinished} not complete" if unfinished else f"{done}, all else complete"
 
 
 def _every_few_seconds(say: Callable[[str], None], count: int) -> Callable[["Found"], None]:
     said_at = [time.monotonic()]
-    done = [0, 0]
+    done: list[Found] = []
 
     def on_found(found: "Found") -> None:
-        done[0] += 1
-        done[1] += found.states
+        done.append(found)
         if found.violation:
             say(f"{found.name}: {found.violation}")
         if time.monotonic() - said_at[0] >= PROGRESS_SECONDS:
             said_at[0] = time.monotonic()
-            say(f"{done[0]} of {count} configurations, {done[1]:,} states")
+            say(f"{len(done)} of {count} configurations, {sum(d.states for d in done):,} states")
 
     return on_found

@@ -77,7 +77,7 @@ def _chunks(first: int, count: int, until: float, processes: int) -> Iterator[Ch
     starts = iter(range(first, first + count, CHUNK))
     end = first + count
     context = get_context("forkserver")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_calm) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=calm) as pool:
         running: set[Future[Chunk]] = set()
         try:
             while True:
@@ -93,7 +93,7 @@ def _chunks(first: int, count: int, until: float, processes: int) -> Iterator[Ch
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _calm() -> None:
+def calm() -> None:
     """Log nothing of simulated faults, and look for garbage between the histories alone."""
     logging.disable(logging.CRITICAL)
     gc.freeze()

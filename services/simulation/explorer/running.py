@@ -8,7 +8,7 @@ from multiprocessing import active_children, get_context
 
 from services.simulation.explorer.configuration import Configuration
 from services.simulation.explorer.search import Found, explore
-from services.simulation.running import _calm
+from services.simulation.running import calm
 
 OnFound = Callable[[Found], None]
 
@@ -32,7 +32,7 @@ def _side_by_side(
     configurations: Sequence[Configuration], until: float, processes: int
 ) -> Iterator[tuple[int, Found]]:
     context = get_context("forkserver")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_calm) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=calm) as pool:
         try:
             numbers = sorted(
                 range(len(configurations)), key=lambda n: configurations[n].size, reverse=True

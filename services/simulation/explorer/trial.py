@@ -13,13 +13,13 @@ SECONDS_MAX = 300.0
 
 
 def main(name: str) -> None:
-    """Print the first violation, as a story, and how long it took."""
+    """Print the first violation, as a story, and how long the processor took to find it."""
     logging.disable(logging.CRITICAL)
     plant(BUGS[name])
     quick = import_module("services.simulation.explorer.quick")
-    began = time.monotonic()
+    began = time.process_time()
     story = quick.first_violation(quick.small_configurations(), SECONDS_MAX)
-    seconds = round(time.monotonic() - began, 1)
+    seconds = round(time.process_time() - began, 1)
     sys.stdout.write(json.dumps({"story": story, "seconds": seconds}))
 
 
