@@ -10,10 +10,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from struct import unpack_from
 from typing import Final
 
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaException
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from shared.consumer_settings import consumer_settings
@@ -50,11 +50,6 @@ class OwnerWatch(threading.Thread):
         self._looks = 0
         self._looks_needed = LOOKS_MIN
         self.failure: BaseException | None = None
-
-    @cached_property
-    def _admin(self) -> AdminClient:
-        where = {"bootstrap.servers": self._bootstrap_servers}
-        return AdminClient({**where, "log_level": 2}, logger=LOGGER)
 
     async def watch(self) -> None:
         """Watch until cancelled; raises what ends the thread. Never waits for Kafka itself."""
@@ -100,26 +95,23 @@ class OwnerWatch(threading.Thread):
             self.deal_anew()
 
     def unowned(self) -> frozenset[PartitionKey]:
-        """Name the partitions that no member owns; none while the group is being dealt."""
-        asked = self._admin.describe_consumer_groups([self._group], request_timeout=TIMEOUT_SECONDS)
-        group = asked[self._group].result(2 * TIMEOUT_SECONDS)
-        if group.state is not ConsumerGroupState.STABLE:
-            return frozenset()
-        owned = {
-            PartitionKey(one.topic, one.partition)
-            for member in group.members
-            for one in member.assignment.topic_partitions
-        }
-        return frozenset(self._partitions() - owned)
+        """Name the partitions that no member owns; none while the group is being dealt.
 
-    def _partitions(self) -> set[PartitionKey]:
-        return {
+        Not by `describe_consumer_groups`: the client (librdkafka 2.16) aborts the whole process
+        where the broker dies in the middle of that and comes back.
+        """
+        where = {"bootstrap.servers": self._bootstrap_servers}
+        admin = AdminClient({**where, "log_level": 2}, logger=LOGGER)
+        wanted = {
             PartitionKey(topic, partition)
             for topic in self._topics
-            for partition in self._admin.list_topics(topic, TIMEOUT_SECONDS)
-            .topics[topic]
-            .partitions
+            for partition in admin.list_topics(topic, TIMEOUT_SECONDS).topics[topic].partitions
         }
+        groups = admin.list_groups(self._group, timeout=TIMEOUT_SECONDS)
+        if [group.state for group in groups] != ["Stable"]:
+            return frozenset()
+        owned = (owned_by(member.assignment or b"") for member in groups[0].members)
+        return frozenset(wanted.difference(*owned))
 
     def deal_anew(self) -> None:
         """Join without a static name, and leave: at either, all partitions are dealt anew."""
@@ -138,3 +130,20 @@ class OwnerWatch(threading.Thread):
                     return
         finally:
             guest.close()
+
+
+def owned_by(assignment: bytes) -> set[PartitionKey]:
+    """Read what a member owns: ConsumerProtocolAssignment of the Kafka protocol, any version."""
+    owned: set[PartitionKey] = set()
+    if not assignment:
+        return owned
+    (topics,), at = unpack_from(">i", assignment, 2), 6
+    for _ in range(topics):
+        (length,) = unpack_from(">h", assignment, at)
+        topic = assignment[at + 2 : at + 2 + length].decode()
+        (count,) = unpack_from(">i", assignment, at + 2 + length)
+        at += 2 + length + 4
+        numbers = unpack_from(f">{count}i", assignment, at)
+        owned.update(PartitionKey(topic, number) for number in numbers)
+        at += 4 * count
+    return owned

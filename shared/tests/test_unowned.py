@@ -17,7 +17,7 @@ from confluent_kafka import Consumer
 from shared.consumer_settings import consumer_settings
 from shared.identifiers import PartitionKey
 from shared.tests.machinery import Servers, eventually, new_topic, unique
-from shared.unowned import OwnerWatch
+from shared.unowned import OwnerWatch, owned_by
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -234,6 +234,22 @@ async def test_a_group_that_owns_all_is_left_in_peace(
 
     assert dealt == []
     member.close()
+
+
+def test_what_a_member_owns_is_read_as_the_protocol_has_it() -> None:
+    written = (
+        b"\0\3" + b"\0\0\0\2"
+        b"\0\1a" + b"\0\0\0\2" + b"\0\0\0\1" + b"\0\0\0\7"
+        b"\0\2bc" + b"\0\0\0\1" + b"\0\0\0\0"
+        b"\xff\xff\xff\xff"
+    )
+
+    assert owned_by(written) == {
+        PartitionKey("a", 1),
+        PartitionKey("a", 7),
+        PartitionKey("bc", 0),
+    }
+    assert owned_by(b"") == set()
 
 
 def test_a_group_that_nobody_has_joined_yet_is_left_in_peace(servers: Servers) -> None:

@@ -103,8 +103,8 @@ READING: Final = (
         "half_a_deal_taken_for_all",
         "A partition counts as owned as soon as its group has any member.",
         "shared.unowned",
-        "        return frozenset(self._partitions() - owned)\n",
-        "        return frozenset() if owned else frozenset(self._partitions())\n",
+        "        return frozenset(wanted.difference(*owned))\n",
+        "        return frozenset() if any(owned) else frozenset(wanted)\n",
         test="shared/tests/test_unowned.py"
         "::test_what_a_lost_half_of_a_rebalance_leaves_without_an_owner_is_dealt_anew",
     ),
