@@ -6,6 +6,7 @@ from typing import Final
 
 from services.simulation.explorer.messages import Sent
 from shared.choreography import Service, subscriptions
+from shared.events import Event
 from shared.identifiers import PartitionKey, StudentId
 
 
@@ -52,6 +53,11 @@ class Configuration:
         return self._messages <= SMALL
 
     @property
+    def is_smallest(self) -> bool:
+        """Tell whether hardly anything is asked."""
+        return self._messages < SMALL
+
+    @property
     def _messages(self) -> int:
         return sum(map(len, self.streams))
 
@@ -59,9 +65,10 @@ class Configuration:
         """Tell in which partition each student's messages are."""
         return {s: 0 if self.is_shared else n for n, s in enumerate(self.students)}
 
-    def sent(self) -> list[Sent]:
-        """List all that comes from outside."""
-        return [message for stream in (self.catalog, *self.streams) for message in stream]
+    def meant(self) -> list[Event]:
+        """List all that is asked for and told from outside."""
+        sent = [message for stream in (self.catalog, *self.streams) for message in stream]
+        return [message.means for message in sent if message.means is not None]
 
     def partitions_read_by(self, service: Service) -> list[PartitionKey]:
         """List the partitions that a service reads."""

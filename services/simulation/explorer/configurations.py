@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -15,16 +16,20 @@ from shared.events import (
     EnrollmentEvent,
     EnrollmentRequested,
     Event,
+    MalformedRequest,
     Meeting,
     SectionPublished,
     SectionState,
+    SectionWithdrawn,
     StudentPublished,
+    StudentWithdrawn,
 )
 from shared.identifiers import (
     CourseId,
     EnrollmentId,
     EventId,
     SectionId,
+    SectionKey,
     StudentId,
     Term,
 )
@@ -54,16 +59,22 @@ def malformed(number: int, student: str) -> Sent:
     """Ask for nothing at all."""
     good = request(number, student, "A")
     body = f'{{"enrollment_id":"{enrollment_id(number)}","student_id":"{student}","sections":[]}}'
+    means = MalformedRequest(
+        enrollment_id=enrollment_id(number),
+        student_id=StudentId(student),
+        problems=(),
+        body_sha256=sha256(body.encode()).digest(),
+    )
     tells = f"{student} asks for nothing (enrollment {number})"
-    return good._replace(value=body.encode(), tells=tells)
+    return good._replace(value=body.encode(), tells=tells, means=means)
 
 
-def cancel(number: int, student: str) -> Sent:
-    """Give an enrollment up."""
+def cancel(number: int, student: str, *, key: str = "") -> Sent:
+    """Give an enrollment up; the key of the message may name somebody else."""
     event = EnrollmentCancellationRequested(
         enrollment_id=enrollment_id(number), student_id=StudentId(student)
     )
-    return _asked(event, f"{student} cancels enrollment {number}")
+    return _asked(event, f"{student} cancels enrollment {number}")._replace(key=key or student)
 
 
 def section(
@@ -93,13 +104,15 @@ def section(
 def section_deleted(section_id: str) -> Sent:
     """Delete a section from its catalog."""
     tells = f"registrar: section {section_id} is deleted"
-    return Sent(SECTION_CATALOG.name, f"{TERM}/{section_id}", None, (), tells)
+    means = SectionWithdrawn(key=SectionKey(TERM, SectionId(section_id)))
+    return Sent(SECTION_CATALOG.name, f"{TERM}/{section_id}", None, (), tells, means)
 
 
 def student_deleted(student_id: str) -> Sent:
     """Delete a student from her catalog."""
     tells = f"student system: {student_id} is deleted"
-    return Sent(STUDENT_CATALOG.name, student_id, None, (), tells)
+    means = StudentWithdrawn(student_id=StudentId(student_id))
+    return Sent(STUDENT_CATALOG.name, student_id, None, (), tells, means)
 
 
 def student(student_id: str, *, max_credits: int = 6, version: int = 1) -> Sent:
@@ -124,7 +137,8 @@ def _message(event: Event, key: str, subject: str, tells: str) -> Sent:
         occurred_at=NOW,
         traceparent=TRACEPARENT,
     )
-    return Sent(TOPIC_OF[type(event)].name, key, encode_body(event), raw_headers(headers), tells)
+    topic = TOPIC_OF[type(event)].name
+    return Sent(topic, key, encode_body(event), raw_headers(headers), tells, event)
 
 
 S1: Final = StudentId("S1")
@@ -204,7 +218,7 @@ WORLDS: Final = (
         "somebody else cancels",
         ONE_SEAT,
         (request(1, "S1", "A"),),
-        (cancel(1, "S2"),),
+        (cancel(1, "S2", key="S1"),),
     ),
     _world(
         "deadline races reservation",

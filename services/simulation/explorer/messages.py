@@ -1,6 +1,6 @@
 """Gives every distinct message a number, and reads each only once."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -21,13 +21,14 @@ READERS: Final[Mapping[str, tuple[Service, ...]]] = {
 
 
 class Sent(NamedTuple):
-    """A message as somebody sends it; `tells` says what it is."""
+    """A message as somebody sends it; `tells` says what it is, and `means` what is asked for."""
 
     topic: str
     key: str
     value: bytes | None
     headers: Headers
     tells: str
+    means: Event | None = None  # known without reading it
 
 
 class Messages:
@@ -68,16 +69,6 @@ class Messages:
             self.partition_keys.append(where)
             self.tells.append(sent.tells)
         return number
-
-
-def events_of(sent: Iterable[Sent]) -> Iterator[Event]:
-    """Read what somebody outside sends, as far as it can be read."""
-    wanted = {event for topic in TOPICS for event in topic.events}
-    for one in sent:
-        message = Message(one.topic, 0, 0, one.key.encode(), one.value, one.headers)
-        found = decode(message, wanted)
-        if isinstance(found, Arrival):
-            yield found.event
 
 
 def _describe(row: OutboxRow) -> str:

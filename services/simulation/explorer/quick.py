@@ -9,6 +9,7 @@ from services.simulation.explorer.configurations import all_configurations
 from services.simulation.explorer.search import explore, tell
 
 STATES_EACH: Final = (12_000, 100_000)
+QUICK: Final = frozenset({Fault.NO_INBOX, Fault.POISON})
 ORDER: Final = (
     Fault.NONE,
     Fault.NO_INBOX,
@@ -42,9 +43,11 @@ def first_violation(configurations: Sequence[Configuration], seconds_max: float)
 
 def small_configurations() -> list[Configuration]:
     """Give every world without a fault, and the smallest with each; the quickest kinds first."""
-    chosen = (
-        one
-        for one in all_configurations()
-        if one.is_shared and (one.fault is Fault.NONE or one.is_small)
-    )
+    chosen = [one for one in all_configurations() if one.is_shared and _is_quick(one)]
     return sorted(chosen, key=lambda one: ORDER.index(one.fault))
+
+
+def _is_quick(one: Configuration) -> bool:
+    if one.fault is Fault.NONE:
+        return True
+    return one.is_small if one.fault in QUICK else one.is_smallest

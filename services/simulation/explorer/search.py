@@ -8,7 +8,7 @@ from typing import Final
 
 from services.simulation.explorer.configuration import ONE_OF_A_KIND, Configuration
 from services.simulation.explorer.member import Member
-from services.simulation.explorer.messages import Messages, events_of
+from services.simulation.explorer.messages import Messages
 from services.simulation.explorer.resting import Expectation, claimed, confirmed, reserved
 from services.simulation.explorer.transactions import NOBODY, SETTING
 from services.simulation.wiring import parts_of
@@ -46,7 +46,7 @@ class Search:
             {s: parts_of(s, SETTING, NOBODY).reactions.keys() for s in Service},
         )
         self._members = [Member(s, configuration, self._messages) for s in Service]
-        self._expectation = Expectation(events_of(configuration.sent()))
+        self._expectation = Expectation(configuration.meant())
         self._outside: list[tuple[tuple[str, int, int], ...]] = []
         self._list_outside()
         self._seen: dict[State, State | None] = {}

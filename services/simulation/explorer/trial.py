@@ -9,7 +9,7 @@ from importlib import import_module
 from services.simulation.bugs.library import BUGS
 from services.simulation.bugs.planting import plant
 
-SECONDS_MAX = 300.0
+SECONDS_MAX = 900.0
 
 
 def main(name: str) -> None:
