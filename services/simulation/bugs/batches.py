@@ -48,7 +48,7 @@ BATCHES: Final = (
         "        in_lock_order(set(event_ids)),\n",
         "        list(event_ids),\n",
         test="shared/tests/test_inbox.py"
-        "::test_overlapping_batches_do_not_deadlock_and_share_the_ids_out",
+        "::test_batches_that_meet_in_the_middle_of_the_same_ids_do_not_deadlock",
     ),
     Bug(
         "check_then_insert",

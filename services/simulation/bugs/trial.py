@@ -1,42 +1,60 @@
-"""Plants one bug in a fresh process, and looks for a history that shows it: `python -m`."""
+"""Plants one bug in a fresh process, and has a check look for it: `python -m`."""
 
 import gc
 import json
 import logging
 import sys
 import time
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Final
 
 from services.simulation.bugs.bug import Bug
 from services.simulation.bugs.library import BUGS
 from services.simulation.bugs.planting import plant
 
+STATES_EACH: Final = 1000  # of one small world
+SECONDS_MAX: Final = 600.0
 
-def hunt(bug: Bug, seeds: int) -> dict[str, Any]:
-    """Give the first seed that breaks a promise, what it breaks, and how long it took."""
-    logging.disable(logging.CRITICAL)
-    gc.set_threshold(100_000, 20, 20)
-    plant(bug)
+Check = Callable[[int], tuple[str, str] | None]  # gives where it is shown, and what is violated
+
+
+def try_seeds(seeds: int) -> tuple[str, str] | None:
+    """Run histories in the simulator."""
     run_seed = import_module("services.simulation.history").run_seed
-    began = time.monotonic()
-    found: dict[str, Any] = {"seed": None, "violation": None}
     for seed in range(seeds):
         verdict = run_seed(seed)
         if verdict.violations:
-            found = {"seed": seed, "violation": verdict.violations[0]}
+            return f"seed {seed}, ", verdict.violations[0]
+    return None
+
+
+def explore(states: int) -> tuple[str, str] | None:
+    """Explore a little of each small world, up to so many states in all."""
+    search = import_module("services.simulation.explorer.search")
+    for world in import_module("services.simulation.explorer.quick").small_configurations():
+        found = search.explore(world, SECONDS_MAX, min(states, STATES_EACH))
+        states -= found.states
+        if found.violation:
+            return "", found.violation
+        if states <= 0:
             break
-    return found | {"seconds": round(time.monotonic() - began, 1)}
+    return None
 
 
-def tell(bug: Bug, seeds: int) -> str:
-    """Tell the story of the first seed that shows a bug."""
-    seed = hunt(bug, seeds)["seed"]
-    if seed is None:
-        return f"no seed of {seeds} shows it"
-    story: str = import_module("services.simulation.history").tell_story(seed)
-    return story
+CHECKS: Final[Mapping[str, Check]] = {"simulator": try_seeds, "explorer": explore}
+
+
+def put_to_trial(bug: Bug, check: str, limit: int) -> dict[str, str | float | None]:
+    """Give what a check has found, and how long it computed; for a fresh process only."""
+    logging.disable(logging.CRITICAL)
+    gc.set_threshold(100_000, 20, 20)
+    plant(bug)
+    began = time.process_time()
+    where, violation = CHECKS[check](limit) or (None, None)
+    return {"where": where, "violation": violation, "seconds": time.process_time() - began}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(hunt(BUGS[sys.argv[1]], int(sys.argv[2]))))
+    name, check, limit = sys.argv[1:]
+    sys.stdout.write(json.dumps(put_to_trial(BUGS[name], check, int(limit))))

@@ -13,21 +13,15 @@ from services.simulation.bugs.__main__ import TABLE
 from services.simulation.bugs.bug import Bug
 from services.simulation.bugs.library import ALL, BUGS
 from services.simulation.bugs.planting import ROOT, changed_source, plant, source_of
-from services.simulation.bugs.running import Death, kill, promise
+from services.simulation.bugs.running import kill, promise
 
-QUICK = (
-    "one_too_many",
-    "enrolled_twice",
-    "foreign_cancel",
-    "offset_one_too_far",
-    "keyed_by_enrollment",
-)
+QUICK = ("one_too_many", "enrolled_twice", "keyed_by_enrollment")
 TEST = "services/capacity/tests/test_decisions.py"
 RELEASED = '    """Give back what the enrollment holds, and remember that it has ended."""\n'
 HARMLESS = Bug(
     "harmless", "Nothing.", "services.capacity.handlers", RELEASED, RELEASED.replace("Give", "Hand")
 )
-ROW = re.compile(r"\| (\w+) \| (.+) \| `([\w.]+)` \| (.+) \| \d+ s \|")
+ROW = re.compile(r"\| (\w+) \| (.+) \| `([\w.]+)` \| (.+) \| \d+ s(?:<br>\d+ s)? \|")
 
 
 def in_a_fresh_process(code: str) -> Any:
@@ -77,28 +71,45 @@ def test_the_table_has_exactly_the_bugs_of_the_library() -> None:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_planted_bug_is_killed_by_a_history(name: str) -> None:
-    end = kill(BUGS[name])
+    by_simulator, by_explorer = kill(BUGS[name])
 
-    assert isinstance(end, Death)
-    assert end.by.startswith("simulator: seed ")
+    assert by_simulator.by.startswith("simulator: seed ")
+    assert by_explorer.by.startswith("explorer: invariant ")
 
 
 def test_a_planted_bug_is_killed_by_the_test_that_is_named() -> None:
-    end = kill(BUGS["stranger_releases"])
+    [death] = kill(BUGS["stranger_releases"])
 
-    assert isinstance(end, Death)
-    assert end.by == f"`{TEST}::test_the_end_of_another_students_enrollment_changes_nothing`"
+    assert death.by == f"`{TEST}::test_the_end_of_another_students_enrollment_changes_nothing`"
 
 
-def test_a_change_that_is_none_survives() -> None:
+@pytest.mark.parametrize(("check", "limit"), [("simulator", 20), ("explorer", 500)])
+def test_a_change_that_is_none_survives(check: str, limit: int) -> None:
     found = in_a_fresh_process(
         "import json\n"
-        "from services.simulation.bugs.trial import hunt\n"
+        "from services.simulation.bugs.trial import put_to_trial\n"
         "from services.simulation.tests.test_bugs import HARMLESS\n"
-        "print(json.dumps(hunt(HARMLESS, 20)))"
+        f"print(json.dumps(put_to_trial(HARMLESS, '{check}', {limit})))"
     )
 
-    assert (found["seed"], found["violation"]) == (None, None)
+    assert (found["where"], found["violation"]) == (None, None)
+
+
+def test_the_story_in_the_readme_is_the_one_that_is_told() -> None:
+    command = [
+        "-m",
+        "services.simulation.bugs",
+        "--story",
+        "release_leaves_no_mark",
+        "--invariant",
+        "2",
+    ]
+
+    told = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert f"```\n{told.stdout}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_planted_bug_changes_no_file() -> None:
