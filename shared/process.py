@@ -14,15 +14,16 @@ from typing import Any, Final, Generic, TypeVar
 import uvloop
 from pydantic import ValidationError
 
-from shared import catalogs, inbox, offsets
+from shared import catalogs, codec, inbox, offsets
 from shared.admin import AdminServer
 from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen, BreakerState
-from shared.choreography import Service, patient_events, subscriptions
+from shared.choreography import Topic
 from shared.clock import Clock, system_clock
 from shared.codec import describe, interest_in
 from shared.consumer import BatchConsumer
 from shared.consumer_settings import consumer_settings
 from shared.database import Database, migrate
+from shared.events import Event
 from shared.gates import Gates
 from shared.identifiers import NewEventId, PartitionKey, new_event_id
 from shared.instruments import Instruments
@@ -79,13 +80,20 @@ class Timer:
 
 @dataclass(frozen=True)
 class Parts(Generic[State]):
-    """What makes a service that service."""
+    """What makes a service that service; its consumer group has its name.
 
-    service: Service
+    A repeated event changes nothing where `uses_inbox` says of its topic that ids are kept, or
+    where the reactions themselves see to it.
+    """
+
+    name: str
+    topics: Sequence[Topic]
     versions: Path
     reactions: Reactions[State]
     load: Load[State]
     save: Save[State]
+    patient: frozenset[type[Event]] = frozenset()  # their reactions can wait for the next event
+    uses_inbox: Callable[[str], bool] = codec.uses_inbox
     timers: Sequence[Timer] = field(default=())
     after_batch: Tick | None = None  # runs before the next batch is read
 
@@ -96,17 +104,16 @@ class Process(Generic[State]):
     def __init__(self, parts: Parts[State], settings: ServiceSettings) -> None:
         self._parts = parts
         self._settings = settings
-        self._topics = subscriptions(parts.service)
         self.gates = Gates()
-        self.instruments = Instruments(parts.service, settings.instance)
+        self.instruments = Instruments(parts.name, settings.instance)
         self.database = Database(
-            settings.database_url, application_name=f"{parts.service}-{settings.instance}"
+            settings.database_url, application_name=f"{parts.name}-{settings.instance}"
         )
         self._database_breaker = self._breaker("database")
         self._kafka_breaker = self._breaker("kafka")
         self._relay = Relay(
             partial(lease, self.database, self._database_breaker),
-            lambda: BatchProducer(settings.kafka_bootstrap_servers, f"/services/{parts.service}"),
+            lambda: BatchProducer(settings.kafka_bootstrap_servers, f"/services/{parts.name}"),
             kafka_breaker=self._kafka_breaker,
             batch_size_max=settings.relay_batch_size_max,
             on_published=self.instruments.count_published,
@@ -137,8 +144,9 @@ class Process(Generic[State]):
             system_clock,
             database_breaker=self._database_breaker,
             on_handled=self._on_handled,
+            uses_inbox=parts.uses_inbox,
         )
-        app, channel = new_app(f"{parts.service}-{settings.instance}", worker.handle)
+        app, channel = new_app(f"{parts.name}-{settings.instance}", worker.handle)
         self._consumer = ConsumerService(lambda: self._new_consumer(channel))
         admin = AdminServer(
             settings.admin_port,
@@ -155,7 +163,7 @@ class Process(Generic[State]):
             add_timer(
                 app, timer.name, timer.interval_seconds, self._guarded(timer.name, timer.tick)
             )
-        catalogs.close_until_read(self.gates, self._topics)
+        catalogs.close_until_read(self.gates, self._parts.topics)
         return app
 
     async def _on_handled(self, handled: Handled) -> None:
@@ -171,16 +179,16 @@ class Process(Generic[State]):
         return BatchConsumer(
             consumer_settings(
                 settings.kafka_bootstrap_servers,
-                self._parts.service,
+                self._parts.name,
                 settings.instance,
                 settings.session_timeout_seconds,
             ),
-            [topic.name for topic in self._topics],
+            [topic.name for topic in self._parts.topics],
             desk,
             interest_in=partial(
                 interest_in,
                 wanted=self._parts.reactions.keys(),
-                patient=patient_events(self._parts.service),
+                patient=self._parts.patient,
             ),
             batch_size_max=settings.batch_size_max,
             interval_seconds_max=settings.batch_interval_seconds_max,
@@ -192,14 +200,17 @@ class Process(Generic[State]):
 
     async def _read_catalogs_first(self) -> None:
         await catalogs.open_when_read(
-            self.gates, self._topics, self._settings.kafka_bootstrap_servers, self._read_offsets
+            self.gates,
+            self._parts.topics,
+            self._settings.kafka_bootstrap_servers,
+            self._read_offsets,
         )
 
     async def _watch_owners(self) -> None:
-        topics = [topic.name for topic in self._topics]
+        topics = [topic.name for topic in self._parts.topics]
         await OwnerWatch(
             self._settings.kafka_bootstrap_servers,
-            self._parts.service,
+            self._parts.name,
             topics,
             is_wanted=lambda: self._relay.holds_lease,
         ).watch()
@@ -253,7 +264,7 @@ class Process(Generic[State]):
         consumer = self._consumer.consumer
         out_of_range = consumer.out_of_range() if consumer is not None else []
         return {
-            "service": self._parts.service.value,
+            "service": self._parts.name,
             "instance": self._settings.instance,
             "relays": self._relay.holds_lease,
             "closed_topics": sorted(self.gates.closed_topics()),

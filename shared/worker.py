@@ -51,6 +51,7 @@ class Worker(Generic[State]):
         *,
         database_breaker: Guard,
         on_handled: Callable[[Handled], Awaitable[None]],
+        uses_inbox: Callable[[str], bool] = uses_inbox,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -59,6 +60,7 @@ class Worker(Generic[State]):
         self._clock = clock
         self._breaker = database_breaker
         self._on_handled = on_handled
+        self._uses_inbox = uses_inbox
         self._sleep = sleep
         self._random = random
 
@@ -111,7 +113,9 @@ class Worker(Generic[State]):
 
     async def _commit_once(self, batch: Batch) -> Folded:
         async with self._open_unit() as unit:
-            return await react(unit, batch, self._reactions, self._clock(), uses_inbox=uses_inbox)
+            return await react(
+                unit, batch, self._reactions, self._clock(), uses_inbox=self._uses_inbox
+            )
 
     async def _one_by_one(self, batch: Batch) -> Folded:
         """Commit each message alone, park those that the database refuses, then move on.
@@ -147,7 +151,7 @@ class Worker(Generic[State]):
         )
         async with self._open_unit() as unit:
             await unit.advance(still)
-            if uses_inbox(arrival.message.topic):
+            if self._uses_inbox(arrival.message.topic):
                 await unit.claim([arrival.event_id])
             await unit.park([parked], self._clock())
         return Folded(parked=[parked])

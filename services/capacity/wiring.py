@@ -6,14 +6,16 @@ from services.capacity import store
 from services.capacity.handlers import REACTIONS
 from services.capacity.model import State
 from services.capacity.settings import CapacitySettings
-from shared.choreography import Service
+from shared.choreography import Service, patient_events, subscriptions
 from shared.process import Parts, Process
 
 
 def parts(_settings: CapacitySettings) -> Parts[State]:
     """Name what makes this service itself."""
     return Parts(
-        service=Service.CAPACITY,
+        name=Service.CAPACITY,
+        topics=subscriptions(Service.CAPACITY),
+        patient=patient_events(Service.CAPACITY),
         versions=Path(__file__).parent / "migrations",
         reactions=REACTIONS,
         load=store.load,

@@ -9,7 +9,7 @@ from services.enrollment import store
 from services.enrollment.handlers import REACTIONS, reject_overdue
 from services.enrollment.model import DeadlinePolicy, State
 from services.enrollment.settings import EnrollmentSettings
-from shared.choreography import REQUESTS, Service
+from shared.choreography import REQUESTS, Service, patient_events, subscriptions
 from shared.database import Transaction
 from shared.gates import Gates
 from shared.identifiers import NewEventId
@@ -26,7 +26,9 @@ def parts(settings: EnrollmentSettings) -> Parts[State]:
     """Name what makes this service itself."""
     intake = _intake(settings)
     return Parts(
-        service=Service.ENROLLMENT,
+        name=Service.ENROLLMENT,
+        topics=subscriptions(Service.ENROLLMENT),
+        patient=patient_events(Service.ENROLLMENT),
         versions=Path(__file__).parent / "migrations",
         reactions=REACTIONS,
         load=partial(store.load, policy=settings.policy),

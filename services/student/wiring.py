@@ -6,14 +6,16 @@ from services.student import store
 from services.student.handlers import REACTIONS
 from services.student.model import State
 from services.student.settings import StudentSettings
-from shared.choreography import Service
+from shared.choreography import Service, patient_events, subscriptions
 from shared.process import Parts, Process
 
 
 def parts(_settings: StudentSettings) -> Parts[State]:
     """Name what makes this service itself."""
     return Parts(
-        service=Service.STUDENT,
+        name=Service.STUDENT,
+        topics=subscriptions(Service.STUDENT),
+        patient=patient_events(Service.STUDENT),
         versions=Path(__file__).parent / "migrations",
         reactions=REACTIONS,
         load=store.load,

@@ -1,0 +1,1 @@
+"""The HTTP ingress: publishes requests, keeps a view of what came of them, decides nothing."""

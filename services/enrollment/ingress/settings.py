@@ -1,0 +1,173 @@
+"""What the ingress reads from its environment."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+
+from shared.breaker import BreakerPolicy
+from shared.settings import ServiceSettings
+
+
+class CircuitSettings(ServiceSettings):
+    """When the breakers of HTTP calls open, and how they close again."""
+
+    enable_circuit_breakers: bool = Field(
+        default=True, description="false: every call is tried, whatever failed before"
+    )
+    database_circuit_failure_threshold: int = Field(
+        default=3, ge=1, description="failures in a row that open the database's breaker"
+    )
+    database_circuit_recovery_timeout: float = Field(
+        default=30, gt=0, description="seconds that it stays open"
+    )
+    database_circuit_success_threshold: int = Field(
+        default=2, ge=1, description="successes in a row that close it again"
+    )
+    redis_circuit_failure_threshold: int = Field(default=5, ge=1, description="as for the database")
+    redis_circuit_recovery_timeout: float = Field(default=10, gt=0, description="seconds")
+    redis_circuit_success_threshold: int = Field(default=3, ge=1)
+    kafka_circuit_failure_threshold: int = Field(default=5, ge=1, description="as for the database")
+    kafka_circuit_recovery_timeout: float = Field(default=10, gt=0, description="seconds")
+    kafka_circuit_success_threshold: int = Field(default=3, ge=1)
+    database_timeout_seconds: float = Field(
+        default=1, gt=0, description="a read that takes longer has failed"
+    )
+    redis_timeout_seconds: float = Field(
+        default=0.25, gt=0, description="a call that takes longer has failed"
+    )
+    kafka_timeout_seconds: float = Field(
+        default=2, gt=0, description="what Kafka has not acknowledged by then has failed"
+    )
+
+    @property
+    def database_policy(self) -> BreakerPolicy:
+        """Give the policy of the breaker around the database."""
+        return BreakerPolicy(
+            self.database_circuit_failure_threshold,
+            self.database_circuit_recovery_timeout,
+            self.database_circuit_success_threshold,
+        )
+
+    @property
+    def redis_policy(self) -> BreakerPolicy:
+        """Give the policy of the breaker around Redis."""
+        return BreakerPolicy(
+            self.redis_circuit_failure_threshold,
+            self.redis_circuit_recovery_timeout,
+            self.redis_circuit_success_threshold,
+        )
+
+    @property
+    def kafka_policy(self) -> BreakerPolicy:
+        """Give the policy of the breaker around Kafka."""
+        return BreakerPolicy(
+            self.kafka_circuit_failure_threshold,
+            self.kafka_circuit_recovery_timeout,
+            self.kafka_circuit_success_threshold,
+        )
+
+
+class AccessSettings(ServiceSettings):
+    """Whose tokens count."""
+
+    jwt_algorithm: Literal["RS256", "ES256", "EdDSA"] = Field(
+        default="RS256", description="the one algorithm that a token may be signed with"
+    )
+    jwt_issuer: str = Field(default="enrollment", description="who must have issued a token")
+    jwt_audience: str = Field(default="enrollment-api", description="whom it must be meant for")
+    jwt_leeway_seconds: float = Field(
+        default=30, ge=0, le=300, description="how far clocks may differ"
+    )
+    jwt_public_key_file: Path | None = Field(
+        default=None, description="PEM file of the issuer's public key"
+    )
+    jwt_jwks_url: str | None = Field(
+        default=None, description="where the issuer publishes its keys, in place of the file"
+    )
+    staff_scope: str = Field(default="enrollment:staff", description="the scope of staff")
+    student_scope: str = Field(
+        default="enrollment:student", description="the scope of a student, who is the subject"
+    )
+    insecure_dev: bool = Field(
+        default=False,
+        description="takes `Bearer student:ID` and `Bearer staff:NAME` for a token; loopback only",
+    )
+
+
+class IngressSettings(CircuitSettings, AccessSettings):
+    """The settings of every service, and those of HTTP, Redis, tokens and bounds."""
+
+    batch_interval_seconds_max: float = Field(
+        default=0.1, ge=0, le=1, description="how far apart the view's batches begin under load"
+    )
+    http_host: str = Field(default="127.0.0.1", description="the address to listen on")
+    http_port: int = Field(default=8080, ge=0, le=65535, description="the port; 0: any")
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"), description="where answers are remembered"
+    )
+    enable_idempotency: bool = Field(
+        default=True,
+        description="false: answers are not remembered; a request is decided once all the same",
+    )
+    idempotency_key_prefix: str = Field(
+        default="idempotency:", description="how the keys in Redis begin"
+    )
+    idempotency_default_ttl: int = Field(
+        default=7200, ge=1, description="seconds that an answer is remembered"
+    )
+    idempotency_ttl: dict[str, int] = Field(
+        default_factory=dict,
+        description='other seconds by operation (create, cancel), such as {"create": 3600}',
+    )
+    body_bytes_max: int = Field(default=16 * 1024, ge=1024, description="the largest body")
+    batch_body_bytes_max: int = Field(
+        default=1024 * 1024, ge=1024, description="the largest body of a batch"
+    )
+    batch_requests_max: int = Field(default=500, ge=1, le=5000, description="requests in a batch")
+    header_bytes_max: int = Field(
+        default=16 * 1024, ge=1024, description="the largest request line and headers together"
+    )
+    request_read_seconds: float = Field(
+        default=10, gt=0, description="a request that is not read whole by then is refused"
+    )
+    keep_alive_seconds: float = Field(
+        default=30, gt=0, description="an idle connection is closed after so long"
+    )
+    connections_max: int = Field(default=10_000, ge=1, description="connections at the same time")
+    requests_in_flight_max: int = Field(
+        default=1000, ge=1, description="requests at work at the same time; others get 503"
+    )
+    streams_max: int = Field(default=2000, ge=1, description="event streams at the same time")
+    wait_seconds_max: float = Field(
+        default=30, ge=0, description="the longest wait that `Prefer: wait=N` gets"
+    )
+    quota_student_per_second: float = Field(
+        default=5, gt=0, description="requests of one student that are let through for long"
+    )
+    quota_student_burst: int = Field(default=30, ge=1, description="and at once")
+    quota_client_per_second: float = Field(
+        default=5000, gt=0, description="requests of one client program, for long"
+    )
+    quota_client_burst: int = Field(default=20_000, ge=1, description="and at once")
+    shed_age_seconds: float = Field(
+        default=5,
+        gt=0,
+        description="requests are refused while the oldest undecided one waits longer than this",
+    )
+    stuck_age_seconds: float = Field(
+        default=60, gt=0, description="a saga that runs longer counts as stuck"
+    )
+    saga_steps_days: int = Field(
+        default=30, ge=1, description="the steps of ended sagas are kept so long"
+    )
+    admin_peers: str = Field(
+        default="",
+        description="admin addresses of all processes, such as http://10.0.0.1:9000,…; a host "
+        "name that resolves to several stands for each",
+    )
+    structured_logging: bool = Field(
+        default=True,
+        validation_alias=AliasChoices("structured_logging", "enable_structured_logging"),
+        description="one JSON object a line; false: plain text",
+    )
