@@ -21,6 +21,7 @@ from services.cli import (
     export_commands,
     simulation_commands,
     stack_commands,
+    token_commands,
 )
 from services.cli.output import EXIT_CODES, CliError, ExitCode, Output
 from shared.errors import DeadLetterError, EnrollmentSystemError
@@ -97,6 +98,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 stack_commands.add_to(app)
+token_commands.add_to(app)
 enrollment_commands.add_to(app)
 dead_letter_commands.add_to(app)
 catalog_commands.add_to(app)
