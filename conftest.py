@@ -1,11 +1,13 @@
-"""Real Kafka and PostgreSQL for all tests, started once; a fresh database for each test."""
+"""Real servers for all tests, started once; a fresh database and key prefix for each test."""
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 import psutil
@@ -15,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 import services.capacity
 import services.enrollment
 import services.student
+from deploy.local import ports, processes, valkey
 from deploy.local.servers import LocalServers, external_urls, local_servers
 from shared.choreography import Service
 from shared.database import Database, migrate
@@ -26,6 +29,7 @@ VERSIONS = {
     Service.CAPACITY: services.capacity,
 }
 SAGA_TESTS = "services/tests/saga/"
+READY_SECONDS = 10.0
 _NUMBERS = itertools.count(1)
 
 
@@ -43,7 +47,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySharedFixt
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServers]:
-    """Kafka with the topics of the choreography, and PostgreSQL; fsync is off."""
+    """Kafka with the topics of the choreography, PostgreSQL without fsync, and Valkey."""
     with local_servers(tmp_path_factory.mktemp("servers")) as running:
         create_topics(running.kafka_url)
         yield running
@@ -126,12 +130,13 @@ class PrivateServers:
 
     kafka_url: str
     postgres_url: str
+    redis_url: str
     kafka_pid: int
 
 
 @pytest.fixture
 def private_servers(tmp_path: Path) -> Iterator[PrivateServers]:
-    """Kafka without topics, and PostgreSQL, for one test; skips where the machine's are used."""
+    """Kafka without topics, and the others, for one test; skips where the machine's are used."""
     if external_urls():
         pytest.skip("the servers are not ours to stop")
     with local_servers(tmp_path) as running:
@@ -141,4 +146,58 @@ def private_servers(tmp_path: Path) -> Iterator[PrivateServers]:
             for child in psutil.Process().children()
             if all(mark in " ".join(child.cmdline()) for mark in marks)
         ]
-        yield PrivateServers(running.kafka_url, running.postgres_url, kafka.pid)
+        yield PrivateServers(running.kafka_url, running.postgres_url, running.redis_url, kafka.pid)
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: LocalServers) -> str:
+    """The Redis that all tests share: each keeps to its own prefix."""
+    return servers.redis_url
+
+
+@pytest.fixture
+def cache_prefix() -> str:
+    """How the keys of this test begin; no other test's do, in any worker."""
+    return f"test-{uuid4()}:"
+
+
+class PrivateRedis:
+    """A Redis that one test may pause, kill and start again on its port."""
+
+    def __init__(self, directory: Path) -> None:
+        """Start it and wait until it answers."""
+        port_of = ports.keep_or_choose(valkey.PORT_NAMES, {})
+        self.spec = valkey.prepare(directory, port_of)
+        self.url = self.spec.url
+        self._child = processes.Child(self.spec)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers."""
+        assert processes.wait_until(self.spec.is_ready, READY_SECONDS), "Redis does not answer"
+
+    def pause(self) -> None:
+        """Let it answer nobody, while the kernel goes on to take what it is sent."""
+        processes.send(self._child.identity, SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on where it was."""
+        processes.send(self._child.identity, SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once: its connections break, and what it knew is lost."""
+        processes.send(self._child.identity, SIGKILL)
+        assert processes.wait_until(self._child.has_exited, READY_SECONDS)
+
+    def start(self) -> None:
+        """Start it again; it may not answer yet."""
+        assert self._child.has_exited()
+        self._child = processes.Child(self.spec)
+
+
+@pytest.fixture
+def private_redis(tmp_path: Path) -> Iterator[PrivateRedis]:
+    """A Redis for one test."""
+    server = PrivateRedis(tmp_path)
+    yield server
+    server.kill()

@@ -1,4 +1,4 @@
-"""Kafka and PostgreSQL together: ours, or those that the environment names; alone, for tests."""
+"""All servers together: ours, or those that the environment names; alone, for tests."""
 
 import os
 import sys
@@ -8,16 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import kafka, ports, postgres, postgres_home, state
+from deploy.local import kafka, ports, postgres, postgres_home, state, valkey
 from deploy.local.errors import StackError, with_log
 from deploy.local.processes import POLL_SECONDS, ProcessSpec, stop
 from deploy.local.supervised import Supervised
 
 READY_SECONDS = 60.0
-VARIABLES = {"kafka": "KAFKA_BOOTSTRAP_SERVERS", "postgres": "DATABASE_URL"}
+VARIABLES = {
+    "kafka": "KAFKA_BOOTSTRAP_SERVERS",
+    "postgres": "DATABASE_URL",
+    valkey.NAME: "REDIS_URL",
+}
 ANSWERS: Mapping[str, Callable[[str], bool]] = {
     "kafka": kafka.answers,
     "postgres": postgres.answers,
+    valkey.NAME: valkey.answers,
 }
 
 
@@ -25,6 +30,7 @@ ANSWERS: Mapping[str, Callable[[str], bool]] = {
 class LocalServers:
     kafka_url: str
     postgres_url: str
+    redis_url: str
 
 
 def external_urls() -> dict[str, str]:
@@ -36,7 +42,11 @@ def port_names(
     external: Mapping[str, str], detours: Mapping[str, int] = kafka.NO_DETOURS
 ) -> list[str]:
     listeners = tuple(kafka.detour_port_name(one) for one in detours)
-    names = {"kafka": (*kafka.PORT_NAMES, *listeners), "postgres": postgres.PORT_NAMES}
+    names = {
+        "kafka": (*kafka.PORT_NAMES, *listeners),
+        "postgres": postgres.PORT_NAMES,
+        valkey.NAME: valkey.PORT_NAMES,
+    }
     return [port for server in names if server not in external for port in names[server]]
 
 
@@ -55,6 +65,8 @@ def prepare(
         specs.append(postgres.prepare(state_dir, port_of, fsync=fsync))
     if "kafka" not in external:
         specs.append(kafka.prepare(state_dir, port_of, quick_start=quick_start, detours=detours))
+    if valkey.NAME not in external:
+        specs.append(valkey.prepare(state_dir, port_of))
     return specs
 
 
@@ -84,7 +96,7 @@ def _do_nothing() -> None:
 def local_servers(
     directory: Path, *, fsync: bool = False, quick_start: bool = True, keep_data: bool = False
 ) -> Iterator[LocalServers]:
-    """Both servers for as long as the block runs; it must run in the main thread."""
+    """All servers for as long as the block runs; it must run in the main thread."""
     external = external_urls()
     directory = directory.resolve()
     with state.lock(directory):
@@ -98,7 +110,7 @@ def local_servers(
             with _running(specs):
                 require_answers(external, _do_nothing)
                 urls = {spec.name: spec.url for spec in specs} | external
-                yield LocalServers(kafka_url=urls["kafka"], postgres_url=urls["postgres"])
+                yield LocalServers(urls["kafka"], urls["postgres"], urls[valkey.NAME])
         finally:
             if not keep_data:
                 wipe(directory)
@@ -135,3 +147,4 @@ def wipe(directory: Path) -> None:
     """Forgets the data of the servers that are ours; nothing may be running."""
     postgres_home.wipe(directory)
     kafka.wipe(directory)
+    valkey.wipe(directory)

@@ -23,6 +23,7 @@ class ServerStatus(BaseModel):
 class ServersStatus(BaseModel):
     kafka: ServerStatus = ServerStatus()
     postgres: ServerStatus = ServerStatus()
+    redis: ServerStatus = ServerStatus()
 
 
 class Status(BaseModel):
@@ -34,7 +35,7 @@ class Status(BaseModel):
         return all(state is ProcessState.READY for state in self.states().values())
 
     def states(self) -> dict[str, ProcessState]:
-        servers = {"kafka": self.servers.kafka.state, "postgres": self.servers.postgres.state}
+        servers = {name: server.state for name, server in self.servers}
         return servers | {name: service.state for name, service in self.services.items()}
 
 

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import psutil
+import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -48,7 +49,7 @@ def test_status_names_every_process_with_its_pid_state_and_address(running: Path
     assert list(found) == ["services", "servers"]
     assert set(found["services"]) == {"enrollment", "capacity"}
     assert set(found["services"]["capacity"]) == {"pid", "state", "admin_url"}
-    assert set(found["servers"]) == {"kafka", "postgres"}
+    assert set(found["servers"]) == {"kafka", "postgres", "redis"}
     assert set(found["servers"]["kafka"]) == {"pid", "state", "url"}
     assert {server["state"] for server in found["servers"].values()} == {"ready"}
 
@@ -65,7 +66,7 @@ def test_a_service_gets_its_database_its_port_and_its_instance(running: Path) ->
 def test_no_process_works_in_the_directory_of_whoever_started_it(running: Path) -> None:
     elsewhere = Path.cwd()
     started = identities(state.load(running))
-    assert len(started) == 4
+    assert len(started) == 5
     assert elsewhere not in {Path(psutil.Process(one.pid).cwd()) for one in started}
 
 
@@ -120,9 +121,30 @@ def test_a_killed_kafka_comes_back_with_its_port_and_data(running: Path) -> None
     consumer.close()
 
 
+def test_a_killed_redis_comes_back_on_its_port_and_forgets(running: Path) -> None:
+    url = stack.status(running).servers.redis.url or ""
+    with redis.Redis.from_url(url) as client:
+        client.set("kept", "no")
+    assert kill_and_wait(running, "redis").servers.redis.url == url
+    with redis.Redis.from_url(url) as client:
+        assert client.dbsize() == 0
+
+
+def test_redis_listens_on_the_loopback_and_bounds_its_memory(running: Path) -> None:
+    with redis.Redis.from_url(stack.status(running).servers.redis.url or "") as client:
+        told = client.config_get("bind", "save", "appendonly", "maxmemory", "maxmemory-policy")
+    assert told == {
+        "bind": "127.0.0.1",
+        "save": "",
+        "appendonly": "no",
+        "maxmemory": str(256 * 1024 * 1024),
+        "maxmemory-policy": "allkeys-lru",
+    }
+
+
 def test_restart_returns_when_another_process_is_ready(running: Path) -> None:
     before = stack.status(running)
-    for name in ("postgres", "enrollment"):
+    for name in ("postgres", "redis", "enrollment"):
         after = stack.restart(running, name)
         assert pid_of(after, name) != pid_of(before, name)
 

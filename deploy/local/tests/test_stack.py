@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import kafka, postgres, postgres_home, processes, servers, services, stack, state
+from deploy.local import (
+    kafka,
+    postgres,
+    postgres_home,
+    processes,
+    servers,
+    services,
+    stack,
+    state,
+    valkey,
+)
 from deploy.local.errors import StackError
 from deploy.local.servers import VARIABLES, local_servers
 from deploy.local.tests.conftest import identities, plan_of
@@ -18,7 +28,7 @@ def test_down_stops_services_before_servers_and_wipe_forgets_all_but_the_files_o
     stack.up(state_dir, plan=plan_of("capacity"))
     started = identities(state.load(state_dir))
     stack.down(state_dir)
-    assert len(started) == 3
+    assert len(started) == 4
     assert not any(processes.is_alive(identity) for identity in started)
     log = state.log_file(state_dir, "supervisor").read_text()
     assert log.rindex("capacity: stopped") < log.rindex("kafka: stopped")
@@ -43,9 +53,11 @@ def test_servers_that_the_environment_names_are_used_instead(
     with local_servers(tmp_path_factory.mktemp("servers")) as others:
         monkeypatch.setenv(VARIABLES["kafka"], others.kafka_url)
         monkeypatch.setenv(VARIABLES["postgres"], others.postgres_url)
+        monkeypatch.setenv(VARIABLES["redis"], others.redis_url)
         status = stack.up(state_dir, plan=plan_of("capacity"))
-        assert (status.servers.kafka.pid, status.servers.postgres.pid) == (None, None)
+        assert {server.pid for _, server in status.servers} == {None}
         assert status.servers.kafka.url == others.kafka_url
+        assert status.servers.redis.url == others.redis_url
         assert postgres.answers(postgres.role_url(others.postgres_url, "capacity"))
         with pytest.raises(StackError, match="kafka is not ours to stop"):
             stack.restart(state_dir, "kafka")
@@ -60,8 +72,11 @@ def test_servers_for_a_test_refuse_a_directory_in_use_and_forget_their_data(
         with pytest.raises(StackError, match="already running"), local_servers(tmp_path):
             pass
         assert postgres.answers(servers.postgres_url)
+        assert valkey.answers(servers.redis_url)
     assert not postgres.answers(servers.postgres_url)
     assert not (tmp_path / "kafka").exists()
+    assert not valkey.answers(servers.redis_url)
+    assert not (tmp_path / "redis").exists()
 
 
 def test_down_without_a_stack_does_nothing(tmp_path: Path) -> None:

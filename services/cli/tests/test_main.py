@@ -176,6 +176,7 @@ def test_status_shows_every_server_where_nothing_runs() -> None:
         "servers": {
             "kafka": {"pid": None, "state": "stopped", "url": None},
             "postgres": {"pid": None, "state": "stopped", "url": None},
+            "redis": {"pid": None, "state": "stopped", "url": None},
         },
     }
 
