@@ -1,4 +1,4 @@
-"""The loopback server of each process: /metrics, /health/live, /health/ready."""
+"""The admin server of each process: /metrics, /health/live, /health/ready, /breakers."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,26 +7,32 @@ from typing import Any
 import mode
 from aiohttp import web
 
+from shared.breaker import Breaker, dependency_of
+
 Checks = Callable[[], Mapping[str, bool]]
 
 
 class AdminServer(mode.Service):
-    """Serves on 127.0.0.1 only; answers from memory, so that it is quick in any outage."""
+    """Answers from memory, so that it is quick in any outage; it asks for no credentials."""
 
     def __init__(
         self,
+        host: str,
         port: int,
         *,
         checks: Checks,
         details: Callable[[], Mapping[str, Any]],
         metrics: Callable[[], bytes],
+        breakers: Mapping[str, Breaker],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._host = host
         self._port = port
         self._checks = checks
         self._details = details
         self._metrics = metrics
+        self._breakers = breakers
         self._runner: web.AppRunner | None = None
 
     async def on_start(self) -> None:
@@ -35,9 +41,11 @@ class AdminServer(mode.Service):
         app.router.add_get("/health/live", self._live)
         app.router.add_get("/health/ready", self._ready)
         app.router.add_get("/metrics", self._show_metrics)
+        app.router.add_get("/breakers", self._show_breakers)
+        app.router.add_post("/breakers/{name}/reset", self._reset)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        await web.TCPSite(self._runner, self._host, self._port).start()
 
     async def on_stop(self) -> None:
         """Close all connections."""
@@ -57,3 +65,34 @@ class AdminServer(mode.Service):
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._metrics(), content_type="text/plain", charset="utf-8")
+
+    async def _show_breakers(self, _request: web.Request) -> web.Response:
+        return web.json_response(_states(self._breakers))
+
+    async def _reset(self, request: web.Request) -> web.Response:
+        """Reset the breaker of this name, and those that guard a dependency of this name."""
+        name = request.match_info["name"]
+        meant = {
+            known: breaker
+            for known, breaker in self._breakers.items()
+            if name in {known, dependency_of(known)}
+        }
+        if not meant:
+            return web.json_response({"unknown": name, "known": [*self._breakers]}, status=404)
+        for breaker in meant.values():
+            breaker.reset()
+        return web.json_response(_states(meant))
+
+
+def _states(breakers: Mapping[str, Breaker]) -> dict[str, dict[str, Any]]:
+    return {name: _state(breaker) for name, breaker in breakers.items()}
+
+
+def _state(breaker: Breaker) -> dict[str, Any]:
+    now = breaker.snapshot()
+    return {
+        "state": now.state.value,
+        "failure_count": now.failure_count,
+        "success_count": now.success_count,
+        "consecutive_failures": now.consecutive_failures,
+    }

@@ -194,6 +194,11 @@ _PERIODS: dict[CircuitBreakerState, type[_Period]] = {
 }
 
 
+def dependency_of(name: str) -> str:
+    """Name what a breaker guards, which ends its own name: `http.database` guards `database`."""
+    return name.rpartition(".")[2]
+
+
 def every_exception(error: BaseException) -> bool:
     return isinstance(error, Exception)
 

@@ -1,5 +1,6 @@
 """What a process measures of itself, and shows at /metrics."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +12,15 @@ from shared.telemetry import Metrics
 from shared.worker import Handled
 
 DEPTH_MAX: Final = 100_000  # counted no further
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in a service's database."""
+
+    outbox_depth: int = 0
+    outbox_oldest_seconds: float = 0.0
+    dead_letters: int = 0
 
 
 class Instruments:
@@ -29,18 +39,26 @@ class Instruments:
         self._breakers: dict[str, BreakerState] = {}
         self.database_is_up = False
         self.lag: dict[PartitionKey, int] = {}
-        self._depth = 0
-        self._oldest_seconds = 0.0
-        self._dead_letters = 0
+        self.waiting = Waiting()  # as the database said last
         self._show_gauges()
 
     def _show_gauges(self) -> None:
         gauge = self._metrics.gauge
-        gauge("outbox_depth", "1", "Events that wait to be published", lambda: [(self._depth, {})])
         gauge(
-            "outbox_oldest", "s", "Age of the oldest of them", lambda: [(self._oldest_seconds, {})]
+            "outbox_depth",
+            "1",
+            "Events that wait to be published",
+            lambda: [(self.waiting.outbox_depth, {})],
         )
-        gauge("dead_letters", "1", "Messages parked now", lambda: [(self._dead_letters, {})])
+        gauge(
+            "outbox_oldest",
+            "s",
+            "Age of the oldest of them",
+            lambda: [(self.waiting.outbox_oldest_seconds, {})],
+        )
+        gauge(
+            "dead_letters", "1", "Messages parked now", lambda: [(self.waiting.dead_letters, {})]
+        )
         gauge(
             "consumer_lag",
             "1",
@@ -81,10 +99,10 @@ class Instruments:
     async def read_database(self, database: Database, now: datetime) -> None:
         """Read what waits in the outbox and in the dead letters."""
         async with database.transaction() as transaction:
-            self._depth, oldest = await outbox.depth(transaction, DEPTH_MAX)
+            depth, oldest = await outbox.depth(transaction, DEPTH_MAX)
             rows = await transaction.fetch("SELECT count(*) AS parked FROM dead_letter")
-        self._dead_letters = rows[0]["parked"]
-        self._oldest_seconds = 0.0 if oldest is None else (now - oldest).total_seconds()
+        oldest_seconds = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+        self.waiting = Waiting(depth, oldest_seconds, rows[0]["parked"])
         self.database_is_up = True
 
     def exposition(self) -> bytes:

@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -111,6 +111,10 @@ class Process(Generic[State]):
         )
         self._database_breaker = self._breaker("database")
         self._kafka_breaker = self._breaker("kafka")
+        self.breakers: dict[str, Breaker] = {
+            "database": self._database_breaker,
+            "kafka": self._kafka_breaker,
+        }
         self._relay = Relay(
             partial(lease, self.database, self._database_breaker),
             lambda: BatchProducer(settings.kafka_bootstrap_servers, f"/services/{parts.name}"),
@@ -149,10 +153,12 @@ class Process(Generic[State]):
         app, channel = new_app(f"{parts.name}-{settings.instance}", worker.handle)
         self._consumer = ConsumerService(lambda: self._new_consumer(channel))
         admin = AdminServer(
+            settings.admin_host,
             settings.admin_port,
             checks=self._checks,
             details=self._details,
             metrics=self.instruments.exposition,
+            breakers=self.breakers,
         )
         app.supervise(admin)
         app.supervise(TaskService(self._relay.run))
@@ -263,10 +269,12 @@ class Process(Generic[State]):
     def _details(self) -> dict[str, Any]:
         consumer = self._consumer.consumer
         out_of_range = consumer.out_of_range() if consumer is not None else []
+        waiting = asdict(self.instruments.waiting) if self._is_database_up() else None
         return {
             "service": self._parts.name,
             "instance": self._settings.instance,
             "relays": self._relay.holds_lease,
+            "waiting": waiting,  # None: not known now
             "closed_topics": sorted(self.gates.closed_topics()),
             "out_of_range": [f"{key.topic}/{key.partition}" for key in out_of_range],
             "lag": {f"{k.topic}/{k.partition}": n for k, n in self.instruments.lag.items()},

@@ -11,8 +11,12 @@ class ServiceSettings(BaseSettings):
 
     database_url: str = Field(description="PostgreSQL URL of this service's own database")
     kafka_bootstrap_servers: str = Field(description="Kafka's bootstrap address")
+    admin_host: str = Field(
+        default="127.0.0.1",
+        description="address of the admin server; whoever reaches it can reset breakers",
+    )
     admin_port: int = Field(
-        default=0, ge=0, le=65535, description="loopback port of /metrics and /health; 0: any"
+        default=0, ge=0, le=65535, description="port of /metrics, /health and /breakers; 0: any"
     )
     instance: str = Field(
         default="1", description="names this process slot; stable across restarts, unique"

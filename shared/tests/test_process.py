@@ -17,12 +17,21 @@ import aiohttp
 import psutil
 
 from shared.database import Database
+from shared.relay import LEASE_LOCK
 from shared.tests.machinery import Servers, eventually, proxied, rows_of, unique, url_of, value_of
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'capacity-%'
+"""
+OUTBOX_ROW = """
+INSERT INTO outbox (event_id, event_type, topic, key, subject, occurred_at, body)
+VALUES (gen_random_uuid(), 'Odd', 'capacity.events', 'S', 'x', now() - interval '1 minute', '{}')
+"""
+DEAD_LETTER = """
+INSERT INTO dead_letter (topic, partition, "offset", headers, reason, detail, holds, parked_at)
+VALUES ('enrollment.events', 0, 0, '[]', 'unreadable', '', false, now())
 """
 
 
@@ -63,6 +72,17 @@ class Running:
             return says(await self.health())
 
         await eventually(is_so, seconds)
+
+    async def breakers(self) -> dict[str, dict[str, Any]]:
+        _, body = await self.get("/breakers")
+        found: dict[str, dict[str, Any]] = json.loads(body)
+        return found
+
+    async def until_breaker(self, name: str, state: str) -> None:
+        async def is_so() -> bool:
+            return bool((await self.breakers())[name]["state"] == state)
+
+        await eventually(is_so)
 
     async def until_ready(self) -> None:
         await self.until(lambda health: health.get("ready") is True)
@@ -153,6 +173,49 @@ async def test_a_process_starts_before_its_database_and_is_ready_when_that_comes
 
     assert code == 0
     assert seconds < 10
+
+
+async def test_a_process_tells_what_waits_in_its_database(
+    servers: Servers, capacity_database: Database
+) -> None:
+    async with capacity_database.session() as (_, relay):
+        await relay.fetchval("SELECT pg_advisory_lock($1)", LEASE_LOCK)
+        await rows_of(capacity_database, OUTBOX_ROW)
+        await rows_of(capacity_database, DEAD_LETTER)
+        async with capacity(servers.kafka_url, url_of(capacity_database)) as running:
+            await running.until_ready()
+            waiting = (await running.health())["waiting"]
+            await rows_of(capacity_database, "DELETE FROM outbox")
+            await running.until(lambda health: health["waiting"]["outbox_depth"] == 0)
+            later = (await running.health())["waiting"]
+
+    assert (waiting["outbox_depth"], waiting["dead_letters"]) == (1, 1)
+    assert 60 <= waiting["outbox_oldest_seconds"] < 120
+    assert later == {"outbox_depth": 0, "outbox_oldest_seconds": 0.0, "dead_letters": 1}
+
+
+async def test_a_process_without_its_database_shows_an_open_breaker_and_knows_not_what_waits(
+    servers: Servers, capacity_database: Database
+) -> None:
+    async with (
+        proxied(capacity_database) as (proxy, url),
+        capacity(servers.kafka_url, url) as running,
+    ):
+        await running.until_ready()
+        before = await running.breakers()
+        await proxy.cut()
+        await running.until(lambda health: health["waiting"] is None)
+        await running.until_breaker("database", "open")
+        kafka = (await running.breakers())["kafka"]["state"]
+        await proxy.open()
+        await running.until_breaker("database", "closed")
+
+    assert {name: one["state"] for name, one in before.items()} == {
+        "database": "closed",
+        "kafka": "closed",
+    }
+    assert before["database"]["success_count"] > 0
+    assert kafka == "closed"
 
 
 async def test_a_process_that_waits_for_its_database_stops_when_told(servers: Servers) -> None:
