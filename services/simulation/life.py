@@ -25,7 +25,7 @@ from services.simulation.runtime import (
 )
 from services.simulation.scheduler import SECOND_US, Scheduler, Task, Thread, pause
 from services.simulation.stores import enrollment
-from services.simulation.unit import OverdueUnit, open_units
+from services.simulation.unit import MemoryDeadlineUnit, open_units
 from services.simulation.wiring import SimulatedParts, policy_of
 from shared import catalogs
 from shared.choreography import Service, patient_events, subscriptions
@@ -256,7 +256,7 @@ class Life:
             return  # as a transaction that finds none
         transaction = self._servers.database.transaction(self)
         policy = policy_of(self._servers.setting)
-        async with OverdueUnit(transaction, policy, self._new_event_id) as unit:
+        async with MemoryDeadlineUnit(transaction, policy, self._new_event_id) as unit:
             emitted = await reject_overdue(unit, self.now())
         if emitted:
             self._relay.wake()

@@ -107,7 +107,7 @@ class MemoryUnit:
             await self.transaction.append_once("dead_letter", partial(_letter, one, now), _place)
 
 
-class OverdueUnit(MemoryUnit):
+class MemoryDeadlineUnit(MemoryUnit):
     """The OverdueUnit of enrollment's handlers."""
 
     def __init__(

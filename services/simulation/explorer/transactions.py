@@ -27,7 +27,7 @@ from services.simulation.narrative import describe
 from services.simulation.plan import Setting
 from services.simulation.scheduler import Scheduler
 from services.simulation.transaction import MemoryTransaction
-from services.simulation.unit import MemoryUnit, OverdueUnit
+from services.simulation.unit import MemoryDeadlineUnit, MemoryUnit
 from services.simulation.wiring import INDEXES, Poisoned, parts_of, policy_of
 from shared.choreography import Service
 from shared.codec import uses_inbox
@@ -301,7 +301,7 @@ class Transactions:
 
 async def expire(transaction: MemoryTransaction) -> None:
     """Reject what is overdue."""
-    async with OverdueUnit(transaction, policy_of(SETTING), _no_id) as unit:
+    async with MemoryDeadlineUnit(transaction, policy_of(SETTING), _no_id) as unit:
         await reject_overdue(unit, NOW)
 
 

@@ -22,7 +22,7 @@ from services.simulation.tests.contracts.postgres import (
     Started,
 )
 from services.simulation.transaction import IDLE_TIMEOUT_US, LOCK_TIMEOUT_US
-from services.simulation.unit import MemoryUnit, OverdueUnit
+from services.simulation.unit import MemoryDeadlineUnit, MemoryUnit
 from services.simulation.wiring import INDEXES
 from shared.audit_trail import AuditRecord
 from shared.choreography import Service
@@ -96,7 +96,7 @@ class SimulatedPostgres(Postgres):
 
     def new_unit(self, transaction: Any) -> Any:
         if self.service is Service.ENROLLMENT:
-            return OverdueUnit(transaction, POLICY, self.new_event_id)
+            return MemoryDeadlineUnit(transaction, POLICY, self.new_event_id)
         store = STORES[self.service]
         return MemoryUnit(transaction, store.load, store.save, self.new_event_id)
 
