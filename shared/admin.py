@@ -1,6 +1,5 @@
 """The admin server of each process: /metrics, /health/live, /health/ready, /breakers."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,36 +51,45 @@ class AdminServer(mode.Service):
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _live(self, _request: web.Request) -> web.Response:
-        return web.json_response({"live": True})
-
-    async def _ready(self, _request: web.Request) -> web.Response:
+    def health(self) -> dict[str, Any]:
+        """Tell whether the process is ready, and how it is."""
         checks = dict(self._checks())
-        ready = all(checks.values())
-        body = {"ready": ready, "checks": checks, **self._details()}
-        return web.Response(
-            status=200 if ready else 503, text=json.dumps(body), content_type="application/json"
-        )
+        return {"ready": all(checks.values()), "checks": checks, **self._details()}
 
-    async def _show_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), content_type="text/plain", charset="utf-8")
+    def breakers(self) -> dict[str, dict[str, Any]]:
+        """Show every breaker."""
+        return _states(self._breakers)
 
-    async def _show_breakers(self, _request: web.Request) -> web.Response:
-        return web.json_response(_states(self._breakers))
-
-    async def _reset(self, request: web.Request) -> web.Response:
+    def reset(self, name: str) -> dict[str, dict[str, Any]]:
         """Reset the breaker of this name, and those that guard a dependency of this name."""
-        name = request.match_info["name"]
         meant = {
             known: breaker
             for known, breaker in self._breakers.items()
             if name in {known, dependency_of(known)}
         }
-        if not meant:
-            return web.json_response({"unknown": name, "known": [*self._breakers]}, status=404)
         for breaker in meant.values():
             breaker.reset()
-        return web.json_response(_states(meant))
+        return _states(meant)
+
+    async def _live(self, _request: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        health = self.health()
+        return web.json_response(health, status=200 if health["ready"] else 503)
+
+    async def _show_metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics(), content_type="text/plain", charset="utf-8")
+
+    async def _show_breakers(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.breakers())
+
+    async def _reset(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        found = self.reset(name)
+        if not found:
+            return web.json_response({"unknown": name, "known": [*self._breakers]}, status=404)
+        return web.json_response(found)
 
 
 def _states(breakers: Mapping[str, Breaker]) -> dict[str, dict[str, Any]]:

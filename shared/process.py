@@ -152,7 +152,7 @@ class Process(Generic[State]):
         )
         app, channel = new_app(f"{parts.name}-{settings.instance}", worker.handle)
         self._consumer = ConsumerService(lambda: self._new_consumer(channel))
-        admin = AdminServer(
+        self.admin = AdminServer(
             settings.admin_host,
             settings.admin_port,
             checks=self._checks,
@@ -160,7 +160,7 @@ class Process(Generic[State]):
             metrics=self.instruments.exposition,
             breakers=self.breakers,
         )
-        app.supervise(admin)
+        app.supervise(self.admin)
         app.supervise(TaskService(self._relay.run))
         app.supervise(self._consumer)
         app.supervise(TaskService(self._read_catalogs_first))
