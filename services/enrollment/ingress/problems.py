@@ -58,7 +58,7 @@ class ProblemType(Enum):
         "key-invalid",
         400,
         "The Idempotency-Key cannot be used",
-        "Send one Idempotency-Key of 1 to 255 printable ASCII characters, such as a new UUID.",
+        "Send one Idempotency-Key of 1 to 255 visible ASCII characters, such as a new UUID.",
     )
     UNAUTHORIZED = (
         "unauthorized",
@@ -171,6 +171,12 @@ class ProblemType(Enum):
         "Redis does not answer",
         "Wait as long as Retry-After says, then repeat the request.",
     )
+    ISSUER_UNAVAILABLE = (
+        "issuer-unavailable",
+        503,
+        "The issuer's keys are not known yet",
+        "Wait as long as Retry-After says, then repeat the request.",
+    )
     VIEW_BEHIND = (
         "view-behind",
         503,
@@ -228,18 +234,22 @@ class Problem(Exception):  # noqa: N818  (RFC 9457 calls it so)
             headers["Retry-After"] = str(self.retry_after_seconds)
         return headers
 
-    def body(self, correlation_id: str | None = None) -> bytes:
-        """Give the answer's body; the correlation id is that of the context where none is given."""
+    def members(self) -> dict[str, Any]:
+        """Give the members of the answer; the correlation id is that of the context."""
         members = {
             "type": self.kind.path,
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail,
             "instance": self._instance,
-            "correlation_id": correlation_id or CORRELATION_ID.get(),
+            "correlation_id": CORRELATION_ID.get(),
         }
         known = {name: value for name, value in members.items() if value is not None}
-        text = json.dumps({**known, **self._extensions}, ensure_ascii=False, allow_nan=False)
+        return {**known, **self._extensions}
+
+    def body(self) -> bytes:
+        """Give the answer's body."""
+        text = json.dumps(self.members(), ensure_ascii=False, allow_nan=False)
         return text.encode("utf-8", errors="replace")  # a lone surrogate of a client's
 
     def response(self) -> Response:

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import SettingsConfigDict
 
+from services.enrollment.ingress.keys import LOOPBACK, check_jwks_url, read_pem
 from shared.breaker import BreakerPolicy
 from shared.settings import ServiceSettings
 
@@ -79,6 +81,10 @@ class AccessSettings(ServiceSettings):
     jwt_leeway_seconds: float = Field(
         default=30, ge=0, le=300, description="how far clocks may differ"
     )
+    insecure_dev: bool = Field(
+        default=False,
+        description="takes `Bearer student:ID` and `Bearer staff:NAME` for a token; loopback only",
+    )
     jwt_public_key_file: Path | None = Field(
         default=None, description="PEM file of the issuer's public key"
     )
@@ -89,14 +95,24 @@ class AccessSettings(ServiceSettings):
     student_scope: str = Field(
         default="enrollment:student", description="the scope of a student, who is the subject"
     )
-    insecure_dev: bool = Field(
-        default=False,
-        description="takes `Bearer student:ID` and `Bearer staff:NAME` for a token; loopback only",
-    )
+
+    @field_validator("jwt_public_key_file")
+    @classmethod
+    def _holds_keys(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path is not None and "jwt_algorithm" in info.data:
+            read_pem(path, info.data["jwt_algorithm"])
+        return path
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _is_safe(cls, url: str | None) -> str | None:
+        return None if url is None else check_jwks_url(url)
 
 
 class IngressSettings(CircuitSettings, AccessSettings):
     """The settings of every service, and those of HTTP, Redis, tokens and bounds."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, validate_default=True)
 
     batch_interval_seconds_max: float = Field(
         default=0.1, ge=0, le=1, description="how far apart the view's batches begin under load"
@@ -171,3 +187,21 @@ class IngressSettings(CircuitSettings, AccessSettings):
         validation_alias=AliasChoices("structured_logging", "enable_structured_logging"),
         description="one JSON object a line; false: plain text",
     )
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _has_keys(cls, url: str | None, info: ValidationInfo) -> str | None:
+        others = ("insecure_dev", "jwt_public_key_file")
+        if url is None and all(name in info.data and not info.data[name] for name in others):
+            raise ValueError(
+                "name the issuer's keys: JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL "
+                "(on a developer's machine INSECURE_DEV=true does without)"
+            )
+        return url
+
+    @field_validator("http_host")
+    @classmethod
+    def _is_loopback(cls, host: str, info: ValidationInfo) -> str:
+        if info.data.get("insecure_dev") and host not in LOOPBACK:
+            raise ValueError("with INSECURE_DEV=true it listens on 127.0.0.1 only: set one of both")
+        return host
