@@ -137,6 +137,7 @@ REACTIONS = (
     Reaction(e.StudentPublished, Service.STUDENT, "newer version? keep it"),
 )
 
+FROM_OUTSIDE = frozenset(topic.name for topic in TOPICS if topic.writer is None)
 TOPIC_OF: dict[type[Event], Topic] = {event: topic for topic in TOPICS for event in topic.events}
 
 

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from operator import methodcaller
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.choreography import REQUESTS, SECTION_CATALOG, TOPICS
+from shared.choreography import FROM_OUTSIDE, REQUESTS, SECTION_CATALOG, TOPICS
 from shared.events import (
     EnrollmentCancellationRequested,
     EnrollmentRequested,
@@ -288,6 +289,32 @@ def headers_of(record: Any) -> Headers:
 def raw_headers(headers: Any) -> Headers:
     """Take over a client's headers; one without a value reads as empty."""
     return tuple((name, value or b"") for name, value in headers or ())
+
+
+def logged_ms(record: Any) -> int | None:
+    """Read when the broker took a client's record; a time that its producer gave counts for none.
+
+    Our own events say themselves when they came about: for them it is not worth its price.
+    """
+    if record.topic() not in FROM_OUTSIDE:
+        return None
+    kind, milliseconds = record.timestamp()
+    return milliseconds if kind == TIMESTAMP_LOG_APPEND_TIME else None
+
+
+def occurred_at(message: Message) -> datetime | None:
+    """Tell when something came about, by the clock of a service or of the broker, if by any.
+
+    What comes from outside may claim any time.
+    """
+    if message.topic in FROM_OUTSIDE:
+        milliseconds = message.logged_ms
+        return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    try:
+        at = datetime.fromisoformat(_text(dict(message.headers), "ce_time") or "")
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def uses_inbox(topic: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final, assert_never
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as ClientMessage
 
-from shared.codec import headers_of
+from shared.codec import headers_of, logged_ms
 from shared.desk import Desk, InterestIn, ReadBatch, Run
 from shared.errors import MemberFencedError, StaleBatchError
 from shared.identifiers import PartitionKey
@@ -382,9 +382,8 @@ def _key(message: ClientMessage) -> PartitionKey:
 
 
 def _message(one: ClientMessage, key: PartitionKey, offset: int, headers: Headers) -> Message:
-    return Message(
-        key.topic, key.partition, offset, _bytes(one.key()), _bytes(one.value()), headers
-    )
+    value, logged = _bytes(one.value()), logged_ms(one)
+    return Message(key.topic, key.partition, offset, _bytes(one.key()), value, headers, logged)
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -115,7 +115,8 @@ async def _decide(
     folded = Folded()
     for letter, arrival in queue:
         try:
-            context = Context(now, continue_or_start(arrival.traceparent))
+            traceparent = continue_or_start(arrival.traceparent)
+            context = Context(now, traceparent, arrival.message)
             emitted = reactions[type(arrival.event)](state, arrival.event, context)
         except Exception as error:
             raise DeadLetterError(

@@ -11,7 +11,10 @@ Headers = tuple[tuple[str, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One record of a topic, as read; `value` None is a tombstone."""
+    """One record of a topic, as read; `value` None is a tombstone.
+
+    `logged_ms` is when the broker took it, which is known of topics that others write.
+    """
 
     topic: str
     partition: int
@@ -19,6 +22,7 @@ class Message:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    logged_ms: int | None = None
 
     @property
     def partition_key(self) -> PartitionKey:

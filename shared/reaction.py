@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from shared.codec import occurred_at
 from shared.events import Event
 from shared.identifiers import EnrollmentId, EventId, PartitionKey
 from shared.message import Arrival, Emitted, Message, Move, Unreadable
@@ -54,6 +55,13 @@ class Context:
 
     now: datetime
     traceparent: str | None
+    message: Message | None = None
+
+    @property
+    def occurred_at(self) -> datetime:
+        """Tell when it came about, which for what is read late is not now; looks it up."""
+        at = occurred_at(self.message) if self.message is not None else None
+        return self.now if at is None else at
 
     def emit(self, events: Iterable[Event]) -> list[Emitted]:
         """Let events continue the trace of the one that caused them."""
@@ -191,7 +199,7 @@ def fold(
             folded.parked.append(_park(arrival, "held", "waits behind an earlier dead letter"))
             continue
         try:
-            context = Context(now, arrival.traceparent)
+            context = Context(now, arrival.traceparent, arrival.message)
             emitted = reactions[type(arrival.event)](state, arrival.event, context)
         except Exception as error:  # noqa: BLE001  a poisonous event must not stop the others
             folded.parked.append(_park(arrival, "decision_raised", describe_error(error)))

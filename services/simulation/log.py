@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
+
 from shared.identifiers import PartitionKey
 from shared.message import Headers
 
@@ -52,6 +54,10 @@ class Record:
     def set_headers(self, headers: Headers) -> None:
         """Replace its headers."""
         self._headers = headers
+
+    def timestamp(self) -> tuple[int, int]:
+        """Tell that nobody knows when it came: no service of the saga asks."""
+        return TIMESTAMP_NOT_AVAILABLE, 0
 
     def error(self) -> None:
         """Say that it is no error: those come as messages, too."""
