@@ -31,3 +31,7 @@ class NotDeliveredError(EnrollmentSystemError):
 
 class DeliveryFailedError(EnrollmentSystemError):
     """Kafka will never acknowledge some of it: start again from the outbox with a new producer."""
+
+
+class CacheUnavailableError(EnrollmentSystemError):
+    """Redis has not answered in time, or refused: go on without it."""
