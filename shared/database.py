@@ -80,6 +80,7 @@ class Database:
             pool_use_lifo=True,  # the backend that was used last has everything at hand
             pool_timeout=5,
             pool_reset_on_return=None,
+            hide_parameters=True,  # an error's text goes into logs, and they may be personal
             connect_args={"server_settings": settings, "timeout": 5, "command_timeout": 30},
         )
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 import uvloop
 from pydantic import ValidationError
 
-from shared import catalogs, codec, inbox, offsets
+from shared import catalogs, codec, inbox, logs, offsets
 from shared.admin import AdminServer
 from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen, BreakerState
 from shared.choreography import Topic
@@ -347,8 +347,11 @@ def load_settings(settings_type: type[Settings]) -> Settings:
         for problem in describe(error):
             sys.stderr.write(f"setting {problem}\n")
         sys.exit(2)
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logs.set_up(
+        settings.service,
+        settings.instance,
+        settings.log_level,
+        is_structured=settings.structured_logging,
     )
     return settings
 

@@ -1,6 +1,8 @@
 """The settings that every service reads from its environment."""
 
-from pydantic import Field
+from typing import ClassVar
+
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -8,6 +10,8 @@ class ServiceSettings(BaseSettings):
     """What a service process needs to know; a bad value stops the start with a sentence."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    service: ClassVar[str] = "service"  # as logs and `enroll config` name it
 
     database_url: str = Field(description="PostgreSQL URL of this service's own database")
     kafka_bootstrap_servers: str = Field(description="Kafka's bootstrap address")
@@ -21,12 +25,23 @@ class ServiceSettings(BaseSettings):
     instance: str = Field(
         default="1", description="names this process slot; stable across restarts, unique"
     )
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="what is less grave than this is not logged: DEBUG, INFO, WARNING or ERROR",
+    )
+    structured_logging: bool = Field(
+        default=True,
+        validation_alias=AliasChoices("structured_logging", "enable_structured_logging"),
+        description="one JSON object a line; false: plain text",
+    )
     batch_size_max: int = Field(default=500, ge=1, le=5000, description="events in a transaction")
     batch_interval_seconds_max: float = Field(
-        default=0.0, ge=0, le=1, description="how far apart batches begin under load"
+        default=0.0, ge=0, le=1, description="seconds between the beginnings of batches under load"
     )
-    relay_batch_size_max: int = Field(default=1000, ge=1, le=10_000)
+    relay_batch_size_max: int = Field(
+        default=1000, ge=1, le=10_000, description="events that the relay publishes at a time"
+    )
     session_timeout_seconds: float = Field(
-        default=10, ge=6, le=300, description="after this long without a sign a member has gone"
+        default=10, ge=6, le=300, description="seconds without a sign after which a member has gone"
     )

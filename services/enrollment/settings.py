@@ -1,5 +1,7 @@
 """What the enrollment service reads from its environment."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from services.enrollment.model import DeadlinePolicy
@@ -8,6 +10,8 @@ from shared.settings import ServiceSettings
 
 class EnrollmentSettings(ServiceSettings):
     """The settings of every service, and those of deadlines and of the intake."""
+
+    service: ClassVar[str] = "enrollment"
 
     batch_interval_seconds_max: float = Field(
         default=0.035, ge=0, le=1, description="how far apart batches begin under load"
@@ -18,7 +22,9 @@ class EnrollmentSettings(ServiceSettings):
     deadline_maximum_seconds: float = Field(
         default=30, gt=0, description="the longest deadline that a request may ask for"
     )
-    deadline_check_seconds: float = Field(default=0.2, gt=0, le=10)
+    deadline_check_seconds: float = Field(
+        default=0.2, gt=0, le=10, description="how often it looks for deadlines that have passed"
+    )
     pending_max: int = Field(
         default=2000, ge=1, description="reads no more requests while more are pending"
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from shared.database import Database
 from shared.retry import is_transient_database_error
@@ -188,3 +189,14 @@ async def test_times_are_read_with_their_zone(database: Database) -> None:
     when = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 
     assert await value_of(database, "SELECT $1::timestamptz", when) == when
+
+
+async def test_an_error_does_not_tell_what_was_to_be_stored(database: Database) -> None:
+    words = "my mother is ill"
+
+    with pytest.raises(DBAPIError) as refused:
+        async with database.engine.connect() as connection:
+            await connection.execute(text("SELECT length(:words) / 0"), {"words": words})
+
+    assert "division by zero" in str(refused.value)
+    assert words not in str(refused.value)

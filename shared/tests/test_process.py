@@ -253,5 +253,7 @@ async def test_a_process_that_cannot_go_on_ends_with_a_code_that_says_so(
         _, said = await asyncio.wait_for(running.process.communicate(), 20)
 
     assert running.process.returncode == 1
-    assert b"crashed" in said
-    assert b'relation "outbox" does not exist' in said
+    lines = [json.loads(line) for line in said.splitlines()]  # that is all it says
+    assert {line["service"] for line in lines} == {"capacity"}
+    [crash] = [line for line in lines if line["message"] == "crashed"]
+    assert 'relation "outbox" does not exist' in crash["exception"]

@@ -1,9 +1,9 @@
 """What the ingress reads from its environment."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.enrollment.ingress.keys import LOOPBACK, check_jwks_url, read_pem
@@ -114,6 +114,8 @@ class IngressSettings(CircuitSettings, AccessSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, validate_default=True)
 
+    service: ClassVar[str] = "ingress"
+
     batch_interval_seconds_max: float = Field(
         default=0.1, ge=0, le=1, description="how far apart the view's batches begin under load"
     )
@@ -181,11 +183,6 @@ class IngressSettings(CircuitSettings, AccessSettings):
         default="",
         description="admin addresses of all processes, such as http://10.0.0.1:9000,…; a host "
         "name that resolves to several stands for each",
-    )
-    structured_logging: bool = Field(
-        default=True,
-        validation_alias=AliasChoices("structured_logging", "enable_structured_logging"),
-        description="one JSON object a line; false: plain text",
     )
 
     @field_validator("jwt_jwks_url")

@@ -1,0 +1,92 @@
+"""Ties a request to everything that is said about it: the correlation id, and a line in the log."""
+
+import logging
+import re
+import time
+from typing import Final
+
+import uuid_utils.compat
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.enrollment.ingress.problems import Problem, ProblemType
+from shared.logs import CORRELATION_ID
+
+LOGGER: Final = logging.getLogger(__name__)
+HEADER: Final = "X-Correlation-ID"
+HEADER_NAME: Final = HEADER.lower().encode()
+CORRELATION: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+NO_ROUTE: Final = "none"  # the path may hold anything: only those of routes are logged
+
+
+def correlation_of(headers: list[tuple[bytes, bytes]]) -> str:
+    """Give the client's correlation id where it is one, or else a new one."""
+    given = next((value for name, value in headers if name == HEADER_NAME), b"")
+    if CORRELATION.fullmatch(given):
+        return given.decode("ascii")
+    return str(uuid_utils.compat.uuid7())
+
+
+class Correlation:
+    """The outermost layer of the application: every answer leaves through it, and is logged."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        token = CORRELATION_ID.set(correlation_of(scope["headers"]))
+        try:
+            await self._handle(scope, receive, send)
+        finally:
+            CORRELATION_ID.reset(token)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        status: int | None = None
+        correlation_id = CORRELATION_ID.get() or ""
+
+        async def tagged(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = correlation_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tagged)
+        except ClientDisconnect:
+            LOGGER.debug("the client has gone before its request was whole")
+        except Exception as error:
+            LOGGER.exception("a request has failed", extra={"route": _route_of(scope)})
+            if status is None:
+                await Problem(ProblemType.INTERNAL_ERROR).response()(scope, receive, tagged)
+            elif status < ProblemType.INTERNAL_ERROR.status:  # cut off, or it would seem whole
+                raise CutOffError from error
+        finally:
+            _log(scope, status, time.monotonic() - began)
+
+
+class CutOffError(Exception):
+    """The answer has begun and cannot be ended: its connection must be closed."""
+
+
+def _route_of(scope: Scope) -> str:
+    return str(getattr(scope.get("route"), "path", NO_ROUTE))
+
+
+def _log(scope: Scope, status: int | None, seconds: float) -> None:
+    """Write the request's line: the route and not the path, for that and the query may tell ids."""
+    LOGGER.info(
+        "request",
+        extra={
+            "method": scope["method"],
+            "route": _route_of(scope),
+            "status": status,
+            "duration_seconds": round(seconds, 6),
+        },
+    )
