@@ -17,6 +17,7 @@ from shared.events import EnrollmentCancelled, EnrollmentConfirmed, EnrollmentRe
 READ_AT_ONCE: Final = 1000
 GATHER_SECONDS: Final = 0.001
 WITHOUT_CODE: Final = "unreadable"
+EARLY_MAX: Final = 100_000
 
 
 class Outcome(StrEnum):
@@ -64,6 +65,36 @@ class Outcomes:
         self.counts[outcome] += 1
         if outcome is Outcome.REJECTED:
             self.reasons.update(reason_codes(body))
+
+
+class AwaitedOutcomes(Outcomes):
+    """The outcomes of requests whose enrollments become known while the run goes on.
+
+    An outcome may be here before the answer that names its enrollment: it is kept until then.
+    """
+
+    def __init__(self, requests: int) -> None:
+        super().__init__([b""] * requests)
+        self._number_of = {}
+        self._early: dict[bytes, tuple[dict[str, bytes], bytes, float]] = {}
+
+    def expect(self, number: int, enrollment_id: str) -> None:
+        """Say which enrollment a request is about."""
+        name = enrollment_id.encode()
+        self._number_of[name] = number
+        early = self._early.pop(name, None)
+        if early is not None:
+            self.take(*early)
+
+    def take(self, headers: dict[str, bytes], body: bytes, now: float) -> None:
+        """Count an event if it is the first outcome of a request of ours, or may turn out so."""
+        name = headers.get("ce_subject", b"")
+        if name in self._number_of:
+            super().take(headers, body, now)
+        elif headers.get("ce_type", b"") in OUTCOMES:
+            self._early.setdefault(name, (headers, body, now))
+            if len(self._early) > EARLY_MAX:  # of others who enroll at the same time
+                del self._early[next(iter(self._early))]
 
 
 def reason_codes(body: bytes) -> set[str]:

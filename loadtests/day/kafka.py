@@ -1,15 +1,21 @@
 """How this client talks to Kafka: its settings, a topic's partitions and ends, its one error."""
 
 from collections.abc import Mapping
+from time import monotonic, sleep
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from shared.errors import EnrollmentSystemError
 from shared.identifiers import PartitionKey
 
 ANSWER_SECONDS_MAX: Final = 5.0
+ASK_AGAIN_SECONDS: Final = 0.05
+# A topic that was made a moment ago, or whose broker has just come back, has no leader for a while.
+LEADERLESS: Final = frozenset(
+    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+)
 SOURCE: Final = "/loadtests/day"
 
 Settings = dict[str, Any]
@@ -59,15 +65,24 @@ def partitions_of(client: Any, topic: str) -> list[int]:
 
 def end_offsets(consumer: Any, topic: str) -> Mapping[PartitionKey, int]:
     """Give the end that each partition of a topic has now."""
-    ends = {}
-    for number in partitions_of(consumer, topic):
-        place = Place(topic, number)
+    return {
+        PartitionKey(topic, number): _end_offset(consumer, Place(topic, number))
+        for number in partitions_of(consumer, topic)
+    }
+
+
+def _end_offset(consumer: Any, place: Place) -> int:
+    deadline = monotonic() + ANSWER_SECONDS_MAX
+    while True:
         try:
             _, end = consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS_MAX)
         except KafkaException as error:
-            raise DayError(f"Kafka does not tell the end of {topic} ({error})") from error
-        ends[PartitionKey(topic, number)] = end
-    return ends
+            is_leaderless = error.args[0].code() in LEADERLESS
+            if not is_leaderless or monotonic() > deadline:
+                raise DayError(f"Kafka does not tell the end of {place.topic} ({error})") from error
+            sleep(ASK_AGAIN_SECONDS)
+        else:
+            return int(end)
 
 
 def raise_if_failed(record: Any) -> None:

@@ -57,14 +57,14 @@ def play(
     collector = Collector(kafka_url, outcomes)
     publisher = Publisher(kafka_url, batch, rate)
     lag = Lag(kafka_url)
-    news = _News(lag, on_progress)
+    news = News(lag, on_progress)
     gc.freeze()  # what was prepared stays to the end: there is nothing in it to collect
     try:
         first_at = publisher.start()
         while not _is_over(publisher, outcomes, patience_seconds):
             publisher.send_due()
             collector.read(_wait_seconds(publisher))
-            news.tell_if_due(publisher, outcomes)
+            news.tell_if_due(publisher.sent, outcomes)
         return Played(
             started_at=publisher.started_at.tolist(),
             outcomes=outcomes,
@@ -94,7 +94,7 @@ def _wait_seconds(publisher: Publisher) -> float:
     return min(LONGEST_WAIT_SECONDS, max(SHORTEST_WAIT_SECONDS, publisher.seconds_until_due()))
 
 
-class _News:
+class News:
     """Says once a second how far the run is."""
 
     def __init__(self, lag: Lag, on_progress: OnProgress) -> None:
@@ -103,7 +103,8 @@ class _News:
         self._first_at = self._told_at = perf_counter()
         self._decided = 0
 
-    def tell_if_due(self, publisher: Publisher, outcomes: Outcomes) -> None:
+    def tell_if_due(self, sent: int, outcomes: Outcomes) -> None:
+        """Say it, if a second has gone by."""
         now = perf_counter()
         elapsed = now - self._told_at
         if elapsed < PROGRESS_SECONDS:
@@ -111,11 +112,11 @@ class _News:
         self._on_progress(
             Progress(
                 elapsed_seconds=now - self._first_at,
-                sent=publisher.sent,
+                sent=sent,
                 decided_per_second=(outcomes.decided - self._decided) / elapsed,
                 confirmed=outcomes.counts[Outcome.CONFIRMED],
                 rejected=outcomes.counts[Outcome.REJECTED],
-                in_flight=publisher.sent - outcomes.decided,
+                in_flight=sent - outcomes.decided,
                 lag=self._lag.messages,
             )
         )

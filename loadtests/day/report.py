@@ -12,8 +12,19 @@ PERCENTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
 @dataclass(frozen=True)
+class HttpReport:
+    """What a run by HTTP came to besides: of every answer, repeats included."""
+
+    answers: Mapping[str, int]
+    error_percent: float
+    not_accepted: int
+    latency_ms: Mapping[str, float | None]
+    cpu_us_a_request: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class DayReport:
-    """The outcome of a run, named as its JSON."""
+    """The outcome of a run, named as its JSON; `http` is there for a run by HTTP."""
 
     run: str
     requested: int
@@ -27,6 +38,7 @@ class DayReport:
     wall_seconds: float
     cpu_seconds: Mapping[str, float]
     violations: Sequence[str]
+    http: HttpReport | None = None
 
     @property
     def is_fine(self) -> bool:
@@ -35,7 +47,10 @@ class DayReport:
 
     def as_json(self) -> dict[str, Any]:
         """Give the report for programs."""
-        return asdict(self)
+        data = asdict(self)
+        if self.http is None:
+            del data["http"]
+        return data
 
 
 def report_of(
@@ -101,9 +116,10 @@ def as_text(report: DayReport) -> str:
         f"rejected   {report.rejected:,}{_reasons(report)}",
         f"cancelled  {report.cancelled:,}",
         f"undecided  {report.undecided:,}",
-        f"latency    {_latency(report)}",
+        f"latency    {_latency(report.latency_ms)}",
         f"rate       {report.per_second:,.1f} outcomes a second, {report.wall_seconds:.2f} s",
         f"processor  {_cpu(report)}",
+        *_http(report),
         f"audit      {_audit(report)}",
         *(f"  {violation}" for violation in report.violations),
     ]
@@ -118,13 +134,27 @@ def _reasons(report: DayReport) -> str:
     return f" ({text})" if text else ""
 
 
-def _latency(report: DayReport) -> str:
-    known = [(name, value) for name, value in report.latency_ms.items() if value is not None]
+def _latency(latency_ms: Mapping[str, float | None]) -> str:
+    known = [(name, value) for name, value in latency_ms.items() if value is not None]
     return ", ".join(f"{name} {value:,.1f} ms" for name, value in known) or "none"
 
 
 def _cpu(report: DayReport) -> str:
     return ", ".join(f"{name} {value:.2f} s" for name, value in report.cpu_seconds.items())
+
+
+def _http(report: DayReport) -> list[str]:
+    http = report.http
+    if http is None:
+        return []
+    answers = ", ".join(f"{said} {count:,}" for said, count in http.answers.items())
+    each = ", ".join(f"{name} {value:,.0f} us" for name, value in http.cpu_us_a_request.items())
+    without = f"{http.error_percent:.2f} % were no 202; {http.not_accepted:,} requests got none"
+    return [
+        f"answers    {answers or 'none'}: {without}",
+        f"answered   {_latency(http.latency_ms)}",
+        f"a request  {each}",
+    ]
 
 
 def _audit(report: DayReport) -> str:

@@ -1,7 +1,7 @@
 """The requests of a day as finished messages, so that nothing is serialised while time is taken."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
@@ -11,10 +11,19 @@ from loadtests.day.kafka import SOURCE
 from loadtests.day.request_file import Request
 from shared.codec import encode_headers
 from shared.events import EnrollmentRequested
-from shared.identifiers import EnrollmentId, EventId
+from shared.identifiers import EnrollmentId, EventId, Term
 
 NAMESPACE: Final = UUID("3f0e6b1c-6d0c-4f0e-9a52-5d2f6c1a7b90")
 HeaderList = list[tuple[str, str | bytes | None]]
+
+
+class Name(NamedTuple):
+    """What tells a request from every other one that was ever played."""
+
+    dataset: str
+    line: int
+    copy: int
+    run: str
 
 
 class Outgoing(NamedTuple):
@@ -53,16 +62,22 @@ def event_id(dataset: str, line: int, copy: int, run: str) -> EventId:
     return EventId(uuid5(NAMESPACE, f"event\n{dataset}\n{line}\n{copy}\n{run}"))
 
 
-def prepare(copies: Sequence[Dataset], run: str, occurred_at: datetime) -> Batch:
-    """Write the messages of every copy: first all first requests, then all second ones, and so on.
+def in_order(copies: Sequence[Dataset], run: str) -> Iterator[tuple[Name, Term, Request]]:
+    """Give the requests of every copy: first all first ones, then all second ones, and so on.
 
     So that the copies are busy at the same time, as one larger university would be.
     """
-    messages = []
     for requests in zip(*(dataset.requests for dataset in copies), strict=True):
         for copy, (dataset, request) in enumerate(zip(copies, requests, strict=True), start=1):
-            name = (dataset.name, request.line, copy, run)
-            messages.append(_message(dataset.term, request, enrollment_id(*name), event_id(*name)))
+            yield Name(dataset.name, request.line, copy, run), dataset.term, request
+
+
+def prepare(copies: Sequence[Dataset], run: str, occurred_at: datetime) -> Batch:
+    """Write the messages of every copy, in their order."""
+    messages = [
+        _message(term, request, enrollment_id(*name), event_id(*name))
+        for name, term, request in in_order(copies, run)
+    ]
     return Batch(messages, _shared_headers(occurred_at))
 
 

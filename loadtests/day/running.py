@@ -13,7 +13,7 @@ from loadtests.day.dataset import Dataset
 from loadtests.day.importing import Say, import_datasets
 from loadtests.day.playing import OnProgress, play
 from loadtests.day.report import DayReport, report_of, undelivered
-from loadtests.day.requests import Batch, prepare
+from loadtests.day.requests import prepare
 from shared.clock import system_clock
 
 CLIENT: Final = "client"
@@ -41,7 +41,7 @@ def run_day(
     on_progress: OnProgress,
 ) -> DayReport:
     """Play the day; `pids` names the processes whose processor time is to be reported too."""
-    batch = imported(dataset, kafka_url, wishes, say)
+    batch = prepare(imported_copies(dataset, kafka_url, wishes, say), wishes.run, system_clock())
     say(f"publishing {len(batch.messages):,} requests as run {wishes.run}")
     measured = {CLIENT: os.getpid(), **pids}
     before = usage_of(measured)
@@ -57,11 +57,11 @@ def run_day(
     return report_of(wishes.run, len(batch.messages), played, cpu_seconds, violations)
 
 
-def imported(dataset: Dataset, kafka_url: str, wishes: Wishes, say: Say) -> Batch:
-    """Import every copy and write its requests; the copies themselves are not kept."""
+def imported_copies(dataset: Dataset, kafka_url: str, wishes: Wishes, say: Say) -> list[Dataset]:
+    """Import every copy; what they are made into may outlive them."""
     copies = [copy_of(dataset, number) for number in range(1, wishes.copies + 1)]
     import_datasets(kafka_url, copies, say)
-    return prepare(copies, wishes.run, system_clock())
+    return copies
 
 
 def audited(kafka_url: str, database_urls: Mapping[str, str], say: Say) -> list[str]:

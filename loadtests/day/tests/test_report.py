@@ -3,7 +3,10 @@ import os
 from array import array
 from dataclasses import replace
 
-from loadtests.day.collector import Outcome, Outcomes, reason_codes
+import pytest
+
+from loadtests.day import collector
+from loadtests.day.collector import AwaitedOutcomes, Outcome, Outcomes, reason_codes
 from loadtests.day.cpu import Usage, usage_of, used_between
 from loadtests.day.playing import Played
 from loadtests.day.report import (
@@ -148,3 +151,30 @@ def test_processor_time_of_what_is_gone_is_left_out() -> None:
     no_process = 2**22 + 1  # above what the kernel gives
 
     assert set(usage_of({"me": os.getpid(), "nobody": no_process})) == {"me"}
+
+
+def test_an_outcome_that_comes_before_its_enrollment_is_known_is_taken_then() -> None:
+    outcomes = AwaitedOutcomes(2)
+
+    outcomes.take(headers(b"EnrollmentConfirmed", b"early"), b"", 3.0)
+    outcomes.take(headers(b"EnrollmentOpened", b"late"), b"", 3.5)
+    assert outcomes.decided == 0
+    outcomes.expect(1, "early")
+    outcomes.expect(0, "late")
+    outcomes.take(headers(b"EnrollmentRejected", b"late"), REJECTED, 4.0)
+
+    assert outcomes.counts == {Outcome.CONFIRMED: 1, Outcome.REJECTED: 1}
+    assert outcomes.decided_at.tolist() == [4.0, 3.0]
+    assert outcomes.are_complete
+
+
+def test_of_outcomes_of_others_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collector, "EARLY_MAX", 2)
+    outcomes = AwaitedOutcomes(3)
+    for name in (b"a", b"b", b"c"):
+        outcomes.take(headers(b"EnrollmentConfirmed", name), b"", 1.0)
+
+    for number, text in enumerate(("a", "b", "c")):
+        outcomes.expect(number, text)
+
+    assert outcomes.decided_at.tolist() == [0.0, 1.0, 1.0]
