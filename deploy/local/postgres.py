@@ -14,7 +14,7 @@ from deploy.local import ports, postgres_home, state
 from deploy.local.errors import StackError
 from deploy.local.processes import Account, ProcessSpec, run_to_end, wait_until
 
-ROLES = ("enrollment", "student", "capacity")
+ROLES = ("enrollment", "student", "capacity", "ingress")
 PORT_NAMES = ("postgres",)
 INITDB_SECONDS = 60.0
 ANSWER_SECONDS = 2

@@ -51,6 +51,7 @@ class ProcessSpec:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     orphan_signal: signal.Signals = signal.SIGKILL
+    http_url: str | None = None  # where it serves clients, if it does
 
 
 class Child:

@@ -9,7 +9,7 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM
 from typing import NoReturn
 
-from deploy.local import kafka, processes, servers, services, state
+from deploy.local import kafka, keys, processes, servers, services, state
 from deploy.local.errors import StackError, with_log
 from deploy.local.processes import POLL_SECONDS, Identity
 from deploy.local.state import Plan, ProcessState, Record
@@ -30,22 +30,23 @@ def up(
     state_dir: Path,
     *,
     instances: int | None = None,
+    ingresses: int | None = None,
     on_progress: Callable[[str], None] = _say_nothing,
     plan: Plan | None = None,
 ) -> Status:
     """Starts what is not running and returns when everything is ready, or raises StackError.
 
-    `instances`: None keeps what there is, or one. `plan` replaces the usual services; one without
-    services starts the servers alone.
+    `instances` of each service, and `ingresses`: None keeps what there is, or the usual number.
+    `plan` replaces the usual processes; one without services starts the servers alone.
     """
     state_dir = state_dir.resolve()
     if _is_supervised(state_dir):
-        _refuse_other_count(state_dir, instances)
+        _refuse_other_count(state_dir, instances, ingresses)
         state.release_all(state_dir)
         found = _wait_until_up(state_dir, on_progress)
         if found is not None:
             return found
-    return _start(state_dir, plan or _choose_plan(state_dir, instances), on_progress)
+    return _start(state_dir, plan or _choose_plan(state_dir, instances, ingresses), on_progress)
 
 
 def _start(state_dir: Path, plan: Plan, on_progress: Callable[[str], None]) -> Status:
@@ -125,20 +126,23 @@ def _is_supervised(state_dir: Path) -> bool:
     return processes.is_alive(state.load(state_dir).supervisor)
 
 
-def _choose_plan(state_dir: Path, instances: int | None) -> Plan:
+def _choose_plan(state_dir: Path, instances: int | None, ingresses: int | None) -> Plan:
     remembered = state.load(state_dir).plan
-    if remembered is not None and instances is None:
+    if remembered is not None and instances is None and ingresses is None:
         return remembered
-    return Plan(services=services.plan_services(instances or 1))
+    known = services.count(remembered.services) if remembered else services.USUAL
+    return Plan(services=services.plan(known.with_wishes(instances, ingresses)))
 
 
-def _refuse_other_count(state_dir: Path, instances: int | None) -> None:
+def _refuse_other_count(state_dir: Path, instances: int | None, ingresses: int | None) -> None:
     plan = state.load(state_dir).plan
-    running = services.count_instances(plan.services) if plan else instances
-    if instances not in (None, running):
+    if plan is None:
+        return
+    running = services.count(plan.services)
+    wanted = running.with_wishes(instances, ingresses)
+    if wanted != running:
         raise StackError(
-            f"The stack runs {running} of each service: "
-            f"stop it with `down` before you start {instances} of each."
+            f"The stack runs {running}: stop it with `down` before you start {wanted}."
         )
 
 
@@ -207,6 +211,7 @@ def _stop_process(name: str, record: Record, *, kill: bool = False) -> None:
 def _forget(state_dir: Path) -> None:
     """Removes what we made there, by name: the directory may hold other people's files."""
     servers.wipe(state_dir)
+    keys.wipe(state_dir)
     state.release_all(state_dir)
     for directory in (services.working_directories(state_dir), state.log_directory(state_dir)):
         shutil.rmtree(directory, ignore_errors=True)

@@ -33,13 +33,17 @@ class Detour(BaseModel):
 
 
 class ServicePlan(BaseModel):
-    """One service process to run; `service` names its role and its database."""
+    """One service process to run; `service` names its role and its database.
+
+    One that `serves_http` gets what the ingress needs: a port for clients, Redis, a key, peers.
+    """
 
     name: str
     service: str
     instance: str
     command: list[str]
     detour: Detour | None = None
+    serves_http: bool = False
 
 
 class Plan(BaseModel):
@@ -61,6 +65,7 @@ class Record(BaseModel):
     identity: Identity | None = None
     state: ProcessState = ProcessState.STOPPED
     url: str
+    http_url: str | None = None
     external: bool = False
 
 

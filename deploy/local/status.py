@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from deploy.local import processes, servers, state
 from deploy.local.state import ProcessState, Record, State
@@ -12,6 +12,7 @@ class ServiceStatus(BaseModel):
     pid: int | None
     state: ProcessState
     admin_url: str
+    url: str | None = Field(default=None, exclude_if=lambda url: url is None)  # for clients
 
 
 class ServerStatus(BaseModel):
@@ -43,7 +44,12 @@ def read_status(state_dir: Path) -> Status:
     known = state.load(state_dir)
     return Status(
         services={
-            name: ServiceStatus(pid=_pid(record), state=_state(known, record), admin_url=record.url)
+            name: ServiceStatus(
+                pid=_pid(record),
+                state=_state(known, record),
+                admin_url=record.url,
+                url=record.http_url,
+            )
             for name, record in known.services.items()
         },
         servers=ServersStatus(

@@ -76,4 +76,5 @@ class Supervised:
 
     def record(self) -> Record:
         identity = self.child.identity if self.child is not None else None
-        return Record(identity=identity, state=self.state, url=self.spec.url)
+        spec = self.spec
+        return Record(identity=identity, state=self.state, url=spec.url, http_url=spec.http_url)

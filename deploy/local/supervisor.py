@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.local import ports, postgres, processes, servers, services, state
+from deploy.local import keys, ports, postgres, processes, servers, services, state
 from deploy.local.errors import StackError
 from deploy.local.state import Plan, ProcessState, Record, State
 from deploy.local.supervised import Supervised
@@ -65,7 +65,7 @@ class Supervisor:
 
     def _choose_ports(self) -> None:
         server_names = servers.port_names(self.external, self.plan.kafka_detours)
-        names = [*server_names, *(plan.name for plan in self.plan.services)]
+        names = [*server_names, *services.port_names(self.plan.services)]
         self.state.ports |= ports.keep_or_choose(names, self.state.ports)
 
     def _prepare(self) -> dict[str, str]:
@@ -80,8 +80,11 @@ class Supervisor:
             detours=plan.kafka_detours,
         )
         urls = {spec.name: spec.url for spec in server_specs} | self.external
+        if any(service.serves_http for service in plan.services):
+            keys.make(self.state_dir)
+        peers = services.admin_urls(plan.services, port_of)
         service_specs = [
-            services.specify(service, self.state_dir, port_of, urls["kafka"], urls["postgres"])
+            services.specify(service, self.state_dir, port_of, urls, peers)
             for service in plan.services
         ]
         self.servers = [self._supervise(spec) for spec in server_specs]

@@ -3,6 +3,9 @@
 # ruff: noqa: PLC0415  (heavy imports wait until a command runs, so that --help is quick)
 
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -20,6 +23,10 @@ ANSWER_SECONDS: Final = 1.0
 ANSWER_BYTES_MAX: Final = 1_000_000
 SELF_REPORT: Final = ("ready", "checks", "relays", "closed_topics", "out_of_range", "lag")
 
+EXAMPLE_SET: Final = "loadtests/data/pu-cs-fal07"
+EXAMPLE_STUDENT: Final = "S000001"
+EXAMPLE_REQUEST: Final = {"term": "pu-cs-fal07", "sections": ["1.26"]}
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
@@ -32,17 +39,26 @@ def up(
     instances: Annotated[
         int | None, typer.Option(min=1, max=16, help="Processes of each service; default: as last.")
     ] = None,
+    ingresses: Annotated[
+        int | None,
+        typer.Option(min=0, max=16, help="Processes of the HTTP ingress; default: as last, or 1."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> ExitCode:
-    """Start Kafka, PostgreSQL and the services here.
+    """Start Kafka, PostgreSQL, Redis, the services and the HTTP ingress here.
 
     Done when all are ready. What runs already stays as it is; Ctrl-C stops what was started.
     """
     from deploy.local import stack, state
 
     output = Output(as_json)
-    found = stack.up(state.default_directory(), instances=instances, on_progress=output.progress)
-    return _emit_status(found, output)
+    found = stack.up(
+        state.default_directory(),
+        instances=instances,
+        ingresses=ingresses,
+        on_progress=output.progress,
+    )
+    return _emit_status(found, output, *ways_in(found))
 
 
 def down(
@@ -90,13 +106,37 @@ def restart(
     return _emit_status(stack.restart(state.default_directory(), name), output)
 
 
-def _emit_status(found: "Status", output: Output) -> ExitCode:
+def ways_in(found: "Status") -> list[str]:
+    """Say where the ingress listens, with a line that can be pasted into this very shell."""
+    urls = [service.url for service in found.services.values() if service.url is not None]
+    if not urls:
+        return []
+    curl = (
+        f"curl -s -X POST {urls[0]}/enrollments "
+        f'-H "Authorization: Bearer $({_program()} token --student {EXAMPLE_STUDENT})" '
+        f"-H 'Content-Type: application/json' -d '{json.dumps(EXAMPLE_REQUEST)}'"
+    )
+    return [f"HTTP at {', '.join(urls)}: after `enroll import {EXAMPLE_SET}` try", curl]
+
+
+def _program() -> str:
+    """Name this program so that the shell finds it, also where it is not on the PATH."""
+    if shutil.which("enroll"):
+        return "enroll"
+    started = sys.argv[0]
+    is_module = started.endswith("__main__.py")
+    return f"{shlex.quote(sys.executable)} -m services.cli" if is_module else shlex.quote(started)
+
+
+def _emit_status(found: "Status", output: Output, *more: str) -> ExitCode:
     data = found.model_dump(mode="json")
     for service in data["services"].values():
         if service["pid"] is not None:
             service.update(_ask(service["admin_url"]))
     faults = [fault for name, one in data["services"].items() for fault in faults_of(name, one)]
-    output.emit(data, _server_table(data["servers"]), _service_table(data["services"]), *faults)
+    output.emit(
+        data, _server_table(data["servers"]), _service_table(data["services"]), *faults, *more
+    )
     return ExitCode.FINE if found.is_up and not faults else ExitCode.NOT_FINE
 
 
@@ -109,10 +149,10 @@ def _service_table(services: Mapping[str, Any]) -> Table | str:
     if not services:
         return "No services run here: start them with `enroll up`."
     rows = [
-        (name, one["state"], one["pid"], one["admin_url"], lag_of(one))
+        (name, one["state"], one["pid"], one["admin_url"], lag_of(one), one.get("url"))
         for name, one in services.items()
     ]
-    return Table(("service", "state", "pid", "admin url", "lag"), rows)
+    return Table(("service", "state", "pid", "admin url", "lag", "http url"), rows)
 
 
 def lag_of(service: Mapping[str, Any]) -> int | None:

@@ -21,6 +21,7 @@ def plan_of(*names: str, command: list[str] | None = None) -> Plan:
             service=name,
             instance=f"{name}-1",
             command=command or [sys.executable, str(STANDIN)],
+            serves_http=name == "ingress",
         )
         for name in names
     ]
@@ -56,6 +57,6 @@ def state_dir(tmp_path: Path) -> Iterator[Path]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state directory of a running stack."""
     directory = tmp_path_factory.mktemp("stack")
-    stack.up(directory, plan=plan_of("enrollment", "capacity"))
+    stack.up(directory, plan=plan_of("enrollment", "capacity", "ingress"))
     yield directory
     stack.down(directory, wipe=True)

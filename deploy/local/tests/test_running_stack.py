@@ -44,11 +44,19 @@ def query(url: str, statement: str) -> str:
     return ended.stdout
 
 
+def environment_of(running: Path, name: str) -> dict[str, str]:
+    """What a stand-in was given."""
+    with urllib.request.urlopen(stack.status(running).services[name].admin_url, timeout=5) as said:
+        given: dict[str, str] = json.load(said)
+    return given
+
+
 def test_status_names_every_process_with_its_pid_state_and_address(running: Path) -> None:
     found = json.loads(stack.status(running).model_dump_json())
     assert list(found) == ["services", "servers"]
-    assert set(found["services"]) == {"enrollment", "capacity"}
+    assert set(found["services"]) == {"enrollment", "capacity", "ingress"}
     assert set(found["services"]["capacity"]) == {"pid", "state", "admin_url"}
+    assert set(found["services"]["ingress"]) == {"pid", "state", "admin_url", "url"}
     assert set(found["servers"]) == {"kafka", "postgres", "redis"}
     assert set(found["servers"]["kafka"]) == {"pid", "state", "url"}
     assert {server["state"] for server in found["servers"].values()} == {"ready"}
@@ -56,17 +64,32 @@ def test_status_names_every_process_with_its_pid_state_and_address(running: Path
 
 def test_a_service_gets_its_database_its_port_and_its_instance(running: Path) -> None:
     status = stack.status(running)
-    with urllib.request.urlopen(status.services["capacity"].admin_url, timeout=5) as answer:
-        given = json.load(answer)
+    given = environment_of(running, "capacity")
     assert given["INSTANCE"] == "capacity-1"
     assert given["KAFKA_BOOTSTRAP_SERVERS"] == status.servers.kafka.url
     assert query(given["DATABASE_URL"], "SELECT current_user, current_database()").count("cap") == 2
 
 
+def test_the_ingress_gets_a_port_for_clients_redis_a_key_and_the_addresses_of_all(
+    running: Path,
+) -> None:
+    status, given = stack.status(running), environment_of(running, "ingress")
+    assert status.services["ingress"].url == f"http://127.0.0.1:{given['HTTP_PORT']}"
+    assert given["HTTP_PORT"] == str(state.load(running).ports["ingress-http"])
+    assert given["REDIS_URL"] == status.servers.redis.url
+    assert Path(given["JWT_PUBLIC_KEY_FILE"]).read_text().startswith("-----BEGIN PUBLIC KEY-----")
+    assert given["ADMIN_PEERS"].split(",") == [one.admin_url for one in status.services.values()]
+    assert query(given["DATABASE_URL"], "SELECT current_user, current_database()").count("ing") == 2
+
+
+def test_only_the_ingress_is_told_where_redis_is(running: Path) -> None:
+    assert "REDIS_URL" not in environment_of(running, "enrollment")
+
+
 def test_no_process_works_in_the_directory_of_whoever_started_it(running: Path) -> None:
     elsewhere = Path.cwd()
     started = identities(state.load(running))
-    assert len(started) == 5
+    assert len(started) == 6
     assert elsewhere not in {Path(psutil.Process(one.pid).cwd()) for one in started}
 
 
@@ -74,6 +97,18 @@ def test_a_role_cannot_connect_to_the_database_of_another(running: Path) -> None
     admin_url = stack.status(running).servers.postgres.url or ""
     foreign = postgres.role_url(admin_url, "student").removesuffix("student") + "enrollment"
     assert "permission denied" in postgres._psql(foreign, "SELECT 1").stdout
+
+
+def test_servers_from_before_the_ingress_get_its_role_and_database_too(running: Path) -> None:
+    admin_url = stack.status(running).servers.postgres.url or ""
+    query(admin_url, "DROP DATABASE ingress WITH (FORCE);\nDROP ROLE ingress;\n")
+    for _ in range(2):  # as each start does
+        postgres.create_databases(admin_url)
+    own = postgres.role_url(admin_url, "ingress")
+    assert query(own, "SELECT current_user, current_database()").count("ingress") == 2
+    for one, other in (("ingress", "enrollment"), ("enrollment", "ingress")):
+        foreign = postgres.role_url(admin_url, one).removesuffix(one) + other
+        assert "permission denied" in postgres._psql(foreign, "SELECT 1").stdout
 
 
 def test_a_second_start_in_the_same_directory_is_refused(running: Path) -> None:
@@ -182,6 +217,6 @@ def test_when_everything_is_killed_at_once_up_brings_all_back(running: Path) -> 
         os.kill(identity.pid, signal.SIGKILL)
     wait_until(lambda: not processes.is_alive(known.supervisor))
     after = stack.up(running)
-    assert set(after.services) == {"enrollment", "capacity"}
+    assert set(after.services) == {"enrollment", "capacity", "ingress"}
     url = postgres.role_url(after.servers.postgres.url or "", "enrollment")
     assert "42" in query(url, "SELECT answer FROM kept")

@@ -7,6 +7,7 @@ import pytest
 
 from deploy.local import (
     kafka,
+    keys,
     postgres,
     postgres_home,
     processes,
@@ -89,7 +90,56 @@ def test_instances_of_a_service_are_numbered_from_the_second() -> None:
     plans = services.plan_services(2)
     assert [plan.name for plan in plans[:3]] == ["enrollment", "enrollment-2", "student"]
     assert [plan.instance for plan in plans[:2]] == ["enrollment-1", "enrollment-2"]
-    assert services.count_instances(plans) == 2
+    assert services.count(plans) == services.Count(instances=2, ingresses=0)
+
+
+def test_ingresses_are_numbered_alike_and_share_one_database() -> None:
+    plans = services.plan(services.Count(instances=1, ingresses=2))
+    assert [plan.name for plan in plans[3:]] == ["ingress", "ingress-2"]
+    assert [plan.instance for plan in plans[3:]] == ["ingress-1", "ingress-2"]
+    assert {plan.service for plan in plans[3:]} == {"ingress"}
+    assert services.count(plans) == services.Count(instances=1, ingresses=2)
+
+
+def test_an_ingress_gets_a_port_for_clients_redis_a_key_and_the_addresses_of_all(
+    tmp_path: Path,
+) -> None:
+    plans = services.plan(services.Count(instances=1, ingresses=1))
+    port_of = {name: 20 + n for n, name in enumerate(services.port_names(plans))}
+    urls = {"kafka": "k", "postgres": postgres.url_at(5), "redis": "redis://r"}
+    peers = services.admin_urls(plans, port_of)
+    spec = services.specify(plans[3], tmp_path, port_of, urls, peers)
+    assert spec.command[1:] == ["-m", "services.enrollment.ingress"]
+    assert spec.environment == {
+        "DATABASE_URL": "postgresql://ingress@127.0.0.1:5/ingress",
+        "KAFKA_BOOTSTRAP_SERVERS": "k",
+        "ADMIN_PORT": str(port_of["ingress"]),
+        "INSTANCE": "ingress-1",
+        "HTTP_PORT": str(port_of["ingress-http"]),
+        "REDIS_URL": "redis://r",
+        "JWT_PUBLIC_KEY_FILE": str(keys.public_key_file(tmp_path)),
+        "ADMIN_PEERS": ",".join(f"http://127.0.0.1:{port_of[plan.name]}" for plan in plans),
+    }
+    assert spec.http_url == f"http://127.0.0.1:{port_of['ingress-http']}"
+
+
+def test_a_stack_that_is_up_already_keeps_the_number_of_everything(tmp_path: Path) -> None:
+    running = services.plan(services.Count(instances=2, ingresses=1))
+    state.save(tmp_path, state.State(plan=state.Plan(services=running)))
+    for instances, ingresses in ((None, None), (2, None), (None, 1), (2, 1)):
+        stack._refuse_other_count(tmp_path, instances, ingresses)
+    with pytest.raises(StackError, match=r"2 of each service and 1 of the ingress: .*start 2 .* 0"):
+        stack._refuse_other_count(tmp_path, None, 0)
+
+
+def test_a_stack_that_is_started_again_after_a_crash_has_what_it_had_but_for_wishes(
+    tmp_path: Path,
+) -> None:
+    running = services.plan(services.Count(instances=2, ingresses=0))
+    state.save(tmp_path, state.State(plan=state.Plan(services=running)))
+    assert stack._choose_plan(tmp_path, None, None).services == running
+    wished = stack._choose_plan(tmp_path, None, 1)
+    assert services.count(wished.services) == services.Count(instances=2, ingresses=1)
 
 
 def test_a_process_on_a_detour_finds_the_servers_there_and_is_sent_back_by_kafka(
@@ -100,7 +150,8 @@ def test_a_process_on_a_detour_finds_the_servers_there_and_is_sent_back_by_kafka
     detours = state.Plan(services=[student]).kafka_detours
     port_of = {name: 20 + n for n, name in enumerate(servers.port_names({}, detours))}
     port_of[student.name] = 30
-    spec = services.specify(student, tmp_path, port_of, "127.0.0.1:20", postgres.url_at(23))
+    urls = {"kafka": "127.0.0.1:20", "postgres": postgres.url_at(23)}
+    spec = services.specify(student, tmp_path, port_of, urls, [])
     settings = kafka._write_settings(tmp_path, tmp_path / "data", port_of, detours).read_text()
     assert spec.environment["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:11"
     assert spec.environment["DATABASE_URL"] == "postgresql://student@127.0.0.1:12/student"

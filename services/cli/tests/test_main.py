@@ -28,6 +28,7 @@ COMMANDS = [
     ["audit"],
     ["chaos"],
     ["export"],
+    ["token"],
 ]
 SOME_ID = "0198c0de-0000-7000-8000-000000000001"
 
