@@ -169,7 +169,7 @@ class IngressSettings(CircuitSettings, AccessSettings):
     )
     quota_client_burst: int = Field(default=20_000, ge=1, description="and at once")
     shed_age_seconds: float = Field(
-        default=5,
+        default=10,
         gt=0,
         description="requests are refused while the oldest undecided one waits longer than this",
     )
