@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -16,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import services.capacity
 import services.enrollment
+import services.enrollment.ingress.view
 import services.student
 from deploy.local import ports, processes, valkey
 from deploy.local.servers import LocalServers, external_urls, local_servers
@@ -23,10 +25,12 @@ from shared.choreography import Service
 from shared.database import Database, migrate
 from shared.topics import create_topics
 
-VERSIONS = {
+INGRESS = "ingress"
+VERSIONS: dict[str, ModuleType] = {
     Service.ENROLLMENT: services.enrollment,
     Service.STUDENT: services.student,
     Service.CAPACITY: services.capacity,
+    INGRESS: services.enrollment.ingress.view,
 }
 SAGA_TESTS = "services/tests/saga/"
 READY_SECONDS = 10.0
@@ -59,8 +63,8 @@ class Databases:
 
     admin_url: str
 
-    async def make(self, service: Service) -> str:
-        """Make a fresh, migrated database of a service, and give its URL."""
+    async def make(self, service: str) -> str:
+        """Make a fresh, migrated database of a service or the ingress, and give its URL."""
         name = f"test_{service}_{next(_NUMBERS)}"
         connection = await asyncpg.connect(self.admin_url)
         try:
@@ -73,7 +77,7 @@ class Databases:
         """Make the template of each service."""
         connection = await asyncpg.connect(self.admin_url)
         try:
-            for service in Service:
+            for service in VERSIONS:
                 await connection.execute(f"CREATE DATABASE {_template(service)}")
         finally:
             await connection.close()
@@ -85,7 +89,7 @@ class Databases:
         return urlunsplit(urlsplit(self.admin_url)._replace(path=f"/{name}"))
 
 
-def _template(service: Service) -> str:
+def _template(service: str) -> str:
     return f"template_{service}"
 
 
@@ -118,7 +122,14 @@ async def capacity_database(databases: Databases) -> AsyncIterator[Database]:
         yield database
 
 
-async def _open(databases: Databases, service: Service) -> AsyncIterator[Database]:
+@pytest.fixture
+async def ingress_database(databases: Databases) -> AsyncIterator[Database]:
+    """A fresh database of the ingress."""
+    async for database in _open(databases, INGRESS):
+        yield database
+
+
+async def _open(databases: Databases, service: str) -> AsyncIterator[Database]:
     database = Database(await databases.make(service), application_name="test")
     yield database
     await database.close()

@@ -137,6 +137,15 @@ REACTIONS = (
     Reaction(e.StudentPublished, Service.STUDENT, "newer version? keep it"),
 )
 
+# The ingress watches: these keep its view, and it says nothing. A cancel is seen by what it does.
+VIEWED: tuple[type[Event], ...] = (
+    e.EnrollmentRequested,
+    *ENROLLMENT_EVENTS.events,
+    *STUDENT_EVENTS.events,
+    *CAPACITY_EVENTS.events,
+    e.SectionPublished,
+)
+
 FROM_OUTSIDE = frozenset(topic.name for topic in TOPICS if topic.writer is None)
 TOPIC_OF: dict[type[Event], Topic] = {event: topic for topic in TOPICS for event in topic.events}
 

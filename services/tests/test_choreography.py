@@ -13,6 +13,8 @@ from services.capacity import decisions as capacity_decisions
 from services.capacity import handlers as capacity_handlers
 from services.enrollment import decisions as enrollment_decisions
 from services.enrollment import handlers as enrollment_handlers
+from services.enrollment.ingress.view import decisions as view_decisions
+from services.enrollment.ingress.view import handlers as view_handlers
 from services.student import decisions as student_decisions
 from services.student import handlers as student_handlers
 from shared import events
@@ -21,6 +23,7 @@ from shared.choreography import (
     REACTIONS,
     TOPIC_OF,
     TOPICS,
+    VIEWED,
     Service,
     Topic,
     patient_events,
@@ -142,6 +145,35 @@ def test_each_reaction_has_one_line() -> None:
     lines = Counter((r.on, r.service) for r in REACTIONS)
 
     assert [line for line, count in lines.items() if count > 1] == []
+
+
+# Who watches.
+
+
+def test_the_ingress_hears_what_the_table_says_and_how_it_reads() -> None:
+    readings = {READINGS[event] for event in VIEWED if event in READINGS}
+
+    assert len(VIEWED) == len(set(VIEWED))
+    assert set(view_handlers.REACTIONS) == set(VIEWED) | readings
+
+
+def test_the_ingress_watches_every_event_of_the_saga() -> None:
+    of_the_saga = {event for service in Service for event in written_by(service)}
+
+    assert of_the_saga <= set(VIEWED)
+
+
+def test_the_ingress_has_handlers_named_for_what_they_hear_and_none_that_nothing_calls() -> None:
+    made = {name for name in vars(view_handlers) if name.startswith("on_")}
+
+    used = {handler.__name__ for handler in view_handlers.REACTIONS.values()}
+
+    assert made == used
+
+
+@pytest.mark.parametrize("module", [view_handlers, view_decisions])
+def test_the_ingress_says_nothing_by_watching(module: ModuleType) -> None:
+    assert constructed_in(module) == set()
 
 
 # Who says what.
