@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
-from loadtests.auditor.contract import CANCELLED, CONFIRMED, OPENED, REJECTED
-from loadtests.auditor.databases import connect, read_tables
+from loadtests.auditor.contract import CANCELLED, CONFIRMED, INGRESS, OPENED, REJECTED
+from loadtests.auditor.databases import connect, read_tables, read_trail_of_ingress
 from loadtests.auditor.dumps import read
 from loadtests.auditor.history import History, read_history
 from loadtests.auditor.judges.seats import last_entries, read_ledger
@@ -31,7 +32,10 @@ async def audit(
     rest_seconds: float = 60,
     on_progress: Callable[[str], None],
 ) -> Report:
-    """Audit a running system. Judges nothing where it does not come to rest in time."""
+    """Audit a running system. Judges nothing where it does not come to rest in time.
+
+    A database of the ingress may be named too: of that, the audit trail is judged, if it has one.
+    """
     with open_topics(kafka_url) as topics:
         async with connect(database_urls) as connections:
             rest, moving = await wait_for_rest(
@@ -44,6 +48,9 @@ async def audit(
             history = await asyncio.to_thread(_read_history, topics, rest)
             if await measure(topics, connections) != rest:
                 return Report(still_moving=("something moved while it was read: audit again",))
+    trail = await read_trail_of_ingress(database_urls.get(INGRESS))
+    if trail is not None:
+        tables = replace(tables, trails={**tables.trails, INGRESS: trail})
     on_progress(f"judging {sum(history.counts.values())} messages")
     return make_report(history, tables)
 

@@ -44,3 +44,4 @@ READERS: Final[dict[str, tuple[str, ...]]] = {
     CAPACITY: (ENROLLMENT_EVENTS, STUDENT_EVENTS, SECTION_CATALOG),
 }
 SERVICES: Final = tuple(READERS)
+INGRESS: Final = "ingress"  # decides nothing; only what operators did there is judged

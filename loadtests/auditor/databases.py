@@ -1,4 +1,4 @@
-"""Read the three databases, each in one read-only snapshot."""
+"""Read the three databases, each in one read-only snapshot, and the ingress's audit trail."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -72,6 +72,24 @@ async def read_excuses(connections: Connections) -> Excuses:
         dead_letters=await _all_dead_letters(connections),
         trails={service: await _trail(one) for service, one in connections.items()},
     ).excuses
+
+
+async def read_trail_of_ingress(database_url: str | None) -> tuple[AuditRecord, ...] | None:
+    """Read what operators did at the ingress; None where there is none, or none has run yet."""
+    if database_url is None:
+        return None
+    try:
+        connection = await asyncpg.connect(
+            database_url, server_settings={"default_transaction_read_only": "on"}
+        )
+    except asyncpg.InvalidCatalogNameError:
+        return None
+    try:
+        return await _trail(connection)
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()
 
 
 async def _enrollments(connection: Connection) -> dict[str, EnrollmentRow]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from loadtests.auditor.catalogs import SectionKey, Slot
+from loadtests.auditor.contract import INGRESS
 
 
 class EnrollmentRow(NamedTuple):
@@ -118,7 +119,8 @@ class Tables:
         return Excuses(self.parked, frozenset(self._discarded()))
 
     def _discarded(self) -> Iterator[tuple[str, str]]:
-        for record in (record for trail in self.trails.values() for record in trail):
+        trails = (trail for service, trail in self.trails.items() if service != INGRESS)
+        for record in (record for trail in trails for record in trail):
             words = record.detail.split()
             if record.action == "dead_letter.discard" and len(words) > 1:
                 yield words[1], words[0]

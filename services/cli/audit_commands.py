@@ -64,7 +64,7 @@ def _audit_running(rest_seconds: float, say: Say) -> "Report":
     return asyncio.run(
         auditor.audit(
             target.kafka_url,
-            dict(target.database_urls),
+            target.audited_urls,
             rest_seconds=rest_seconds,
             on_progress=say,
         )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shared.database import Database, Transaction
 
 SERVICES: Final = ("enrollment", "student", "capacity")
+INGRESS: Final = "ingress"
 KAFKA_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 POSTGRES_VARIABLE: Final = "DATABASE_URL"
 NOT_THERE: Final = {"3D000", "42P01"}  # no such database, no such table
@@ -36,6 +37,12 @@ class Target:
         if service not in self.database_urls:
             raise CliError(f"there is no service {service}: name one of {', '.join(SERVICES)}")
         return self.database_urls[service]
+
+    @property
+    def audited_urls(self) -> dict[str, str]:
+        """Give the databases of the services, and that of the ingress, which there may not be."""
+        ingress = with_database(self.database_urls["enrollment"], INGRESS)
+        return {**self.database_urls, INGRESS: ingress}
 
 
 def find_target() -> Target:

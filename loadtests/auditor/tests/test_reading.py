@@ -1,7 +1,9 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
+import asyncpg
 import pytest
 from confluent_kafka import Producer
 
@@ -9,7 +11,12 @@ from conftest import Databases
 from deploy.local.servers import LocalServers
 from loadtests.auditor import audit
 from loadtests.auditor.catalogs import Slot
-from loadtests.auditor.databases import Connections, connect, read_tables
+from loadtests.auditor.databases import (
+    Connections,
+    connect,
+    read_tables,
+    read_trail_of_ingress,
+)
 from loadtests.auditor.tables import (
     AuditRecord,
     ClaimRow,
@@ -91,6 +98,33 @@ async def test_the_tables_are_read_as_they_are(connections: Connections) -> None
     )
     record = AuditRecord(1, NOON, "me", "a", "s", "d", b"\x00", b"\x01")
     assert tables.trails == {"enrollment": (record,), "student": (), "capacity": ()}
+
+
+async def test_the_trail_of_an_ingress_is_read(databases: Databases) -> None:
+    url = await databases.make(Service.CAPACITY)  # any service's has the table
+    writer = await asyncpg.connect(url)
+    await writer.execute(ROWS["enrollment"][2])
+    await writer.close()
+    record = AuditRecord(1, NOON, "me", "a", "s", "d", b"\x00", b"\x01")
+    assert await read_trail_of_ingress(url) == (record,)
+
+
+async def test_where_no_ingress_has_ever_run_there_is_no_trail(
+    servers: LocalServers, databases: Databases
+) -> None:
+    without_table = await databases.make(Service.CAPACITY)
+    writer = await asyncpg.connect(without_table)
+    await writer.execute("DROP TABLE audit_trail")
+    await writer.close()
+    missing = urlsplit(servers.postgres_url)._replace(path="/no_such_database").geturl()
+    assert await read_trail_of_ingress(without_table) is None
+    assert await read_trail_of_ingress(missing) is None
+    assert await read_trail_of_ingress(None) is None
+
+
+async def test_a_trail_that_cannot_be_read_ends_the_audit() -> None:
+    with pytest.raises(OSError, match="Connect call failed"):
+        await read_trail_of_ingress("postgresql://me@127.0.0.1:1/ingress")
 
 
 async def test_nothing_is_ever_written(connections: Connections) -> None:

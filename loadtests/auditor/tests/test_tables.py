@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 from loadtests.auditor.auditing import make_report
@@ -225,6 +226,24 @@ def test_a_changed_audit_record_is_found() -> None:
     found = day.violations()
     assert len(found) == 1
     assert found[0].startswith("invariant 8: audit record 2 of enrollment: its hash is ")
+
+
+def test_a_changed_audit_record_of_the_ingress_is_found() -> None:
+    day = sound_day()
+    record = day.trail[0]._replace(operator="nobody")
+    tables = replace(day.tables(), trails={"ingress": (record,), **day.tables().trails})
+    found = [str(one) for one in make_report(day.history(), tables).violations]
+    assert len(found) == 1
+    assert found[0].startswith("invariant 8: audit record 1 of ingress: its hash is ")
+
+
+def test_what_was_given_up_at_the_ingress_excuses_nothing_in_the_services() -> None:
+    day = sound_day()
+    day.record_action("dead_letter.discard", "enrollment.events/0/0", f"EnrollmentOpened {OTHER}")
+    tables = day.tables()
+    at_the_ingress = replace(tables, trails={"ingress": tables.trails["enrollment"]})
+    assert (OTHER, "EnrollmentOpened") in tables.excuses.discarded
+    assert at_the_ingress.excuses.discarded == frozenset()
 
 
 def test_a_missing_audit_record_is_found() -> None:

@@ -20,6 +20,18 @@ def test_the_environment_names_both_servers(monkeypatch: pytest.MonkeyPatch) -> 
     }
 
 
+def test_the_ingress_is_audited_too_and_is_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://boss:secret@db:5432/postgres")
+
+    target = find_target()
+
+    ingress = {"ingress": "postgresql://boss:secret@db:5432/ingress"}
+    assert target.audited_urls == {**target.database_urls, **ingress}
+    with pytest.raises(CliError, match="no service ingress"):
+        target.database_url("ingress")
+
+
 def test_where_nothing_runs_a_sentence_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
