@@ -59,6 +59,10 @@ class Cache:
             return 0
         return int(await self._guarded(self._connection.call, "UNLINK", *keys))
 
+    async def size(self) -> int:
+        """Count all keys, also those of others."""
+        return int(await self._guarded(self._connection.call, "DBSIZE"))
+
     async def ping(self) -> None:
         """Raise unless Redis answers."""
         await self._guarded(self._connection.call, "PING")
