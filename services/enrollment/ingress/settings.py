@@ -1,7 +1,7 @@
 """What the ingress reads from its environment."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -9,6 +9,9 @@ from pydantic_settings import SettingsConfigDict
 from services.enrollment.ingress.keys import LOOPBACK, check_jwks_url, read_pem
 from shared.breaker import BreakerPolicy
 from shared.settings import ServiceSettings
+
+_Operation = Annotated[str, Field(pattern="^(create|cancel)$")]
+_LifeSeconds = Annotated[int, Field(ge=1, le=31 * 24 * 3600)]
 
 
 class CircuitSettings(ServiceSettings):
@@ -131,10 +134,10 @@ class IngressSettings(CircuitSettings, AccessSettings):
     idempotency_key_prefix: str = Field(
         default="idempotency:", description="how the keys in Redis begin"
     )
-    idempotency_default_ttl: int = Field(
-        default=7200, ge=1, description="seconds that an answer is remembered"
+    idempotency_default_ttl: _LifeSeconds = Field(
+        default=7200, description="seconds that an answer is remembered"
     )
-    idempotency_ttl: dict[str, int] = Field(
+    idempotency_ttl: dict[_Operation, _LifeSeconds] = Field(
         default_factory=dict,
         description='other seconds by operation (create, cancel), such as {"create": 3600}',
     )
@@ -194,6 +197,13 @@ class IngressSettings(CircuitSettings, AccessSettings):
                 "name the issuer's keys: JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL "
                 "(on a developer's machine INSECURE_DEV=true does without)"
             )
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_of_redis(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("name it by redis://, rediss:// (with TLS) or unix://")
         return url
 
     @field_validator("http_host")

@@ -63,3 +63,25 @@ def test_the_developers_mode_refuses_to_listen_elsewhere(host: str) -> None:
 
     assert complaint.startswith("http_host: ")
     assert "INSECURE_DEV" in complaint
+
+
+@pytest.mark.parametrize("seconds", [{"create": 0}, {"cancel": -1}, {"crate": 60}, {"create": 1e9}])
+def test_a_time_to_live_that_redis_would_refuse_or_nobody_would_use_is_refused(
+    seconds: dict[str, int],
+) -> None:
+    [complaint] = complaints(insecure_dev=True, idempotency_ttl=seconds)
+
+    assert complaint.startswith("idempotency_ttl.")
+
+
+def test_operations_may_have_times_to_live_of_their_own() -> None:
+    seconds = {"create": 60, "cancel": 30}
+
+    assert settings(insecure_dev=True, idempotency_ttl=seconds).idempotency_ttl == seconds
+
+
+def test_an_address_that_is_not_of_redis_is_refused_without_showing_its_password() -> None:
+    [complaint] = complaints(insecure_dev=True, redis_url="http://user:secret@redis:6379")
+
+    assert "redis://" in complaint
+    assert "secret" not in complaint
