@@ -137,6 +137,21 @@ class ViewedSection:
         return max(0, self.capacity - self.reserved)
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many enrollments there are of each status."""
+
+    active: int
+    completed: int
+    rejected: int
+    cancelled: int
+
+    @property
+    def total(self) -> int:
+        """Count them all."""
+        return self.active + self.completed + self.rejected + self.cancelled
+
+
 @dataclass(slots=True)
 class State:
     """The rows that a batch works on, and by how much it changes the number of each status."""
