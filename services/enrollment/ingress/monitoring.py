@@ -1,13 +1,13 @@
 """What operators see of the whole system: put together from what each part says of itself."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
 from services.enrollment.ingress.peers import BreakerReport, Health, PeerStatus, Waiting
+from services.enrollment.ingress.view.model import Totals
 from shared.breaker import BreakerState, dependency_of
 from shared.choreography import Service
 
@@ -168,18 +168,8 @@ class QueueStats(BaseModel):
     ] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Sagas:
-    """How many enrollments are how far."""
-
-    active: int
-    completed: int
-    rejected: int
-    total: int
-
-
 def queue_stats(
-    sagas: Sagas | None,
+    sagas: Totals | None,
     unread: int | None,
     cached: IdempotencyCache,
     statuses: Sequence[PeerStatus],

@@ -10,14 +10,14 @@ from services.enrollment.ingress.monitoring import (
     Dependency,
     IdempotencyCache,
     OverallHealth,
-    Sagas,
     queue_stats,
 )
 from services.enrollment.ingress.peers import BreakerReport, Health, PeerStatus, Waiting
+from services.enrollment.ingress.view.model import Totals
 from shared.breaker import BreakerState
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
-SAGAS = Sagas(active=3, completed=5, rejected=7, total=17)
+SAGAS = Totals(active=3, completed=5, rejected=7, cancelled=2)
 CACHED = IdempotencyCache(total_cached_operations=2, sample_keys=["a", "b"])
 NOT_CACHED = IdempotencyCache(total_cached_operations=None, sample_keys=None)
 
@@ -147,7 +147,7 @@ def test_zero_is_a_number_and_not_missing() -> None:
     idle = [process(name, waiting=waits()) for name in ("enrollment", "student", "capacity")]
     nothing = IdempotencyCache(total_cached_operations=0, sample_keys=[])
 
-    found = stats(idle, sagas=Sagas(0, 0, 0, 0), unread=0, cached=nothing)
+    found = stats(idle, sagas=Totals(0, 0, 0, 0), unread=0, cached=nothing)
 
     assert found.unavailable == []
     assert (found.failed_tasks, found.outbox.depth, found.outbox.age_seconds) == (0, 0, 0.0)

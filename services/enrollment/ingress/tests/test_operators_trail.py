@@ -1,16 +1,19 @@
 """What operators do leaves a record in the ingress's database, or is not done."""
 
 import asyncio
+import os
+import signal
 import time
 
 import pytest
 
+from deploy.local.servers import external_urls
 from services.enrollment.ingress.access import Caller
 from services.enrollment.ingress.operators_trail import OperatorsTrail
 from services.enrollment.ingress.problems import Problem, ProblemType
 from shared import audit_trail
 from shared.database import Database
-from shared.tests.machinery import NOW, proxied, rows_of
+from shared.tests.machinery import NOW, proxied, rows_of, url_of, value_of
 
 ANN = Caller("ann@uni", None, is_staff=True, client="console")
 
@@ -64,7 +67,31 @@ async def test_what_cannot_be_recorded_is_refused_and_soon(ingress_database: Dat
     assert await records_of(ingress_database) == []
 
 
-async def test_a_database_that_hangs_is_given_up_after_the_time_out(
+async def test_a_database_that_stands_still_is_given_up_after_the_time_out(
+    ingress_database: Database,
+) -> None:
+    if external_urls():
+        pytest.skip("the server is not ours to stop")
+    lonely = Database(url_of(ingress_database), application_name="test", pool_size=1)
+    await trail_of(lonely).record(ANN, "before", "s")
+    backend = int(str(await value_of(lonely, "SELECT pg_backend_pid()")))
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(Problem) as raised:
+            await trail_of(lonely, 0.3).record(ANN, "meanwhile", "s")
+        seconds = time.monotonic() - began
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    await trail_of(lonely).record(ANN, "after", "s")
+    await lonely.close()
+
+    assert raised.value.kind is ProblemType.DATABASE_UNAVAILABLE
+    assert 0.25 < seconds < 1
+    assert {"before", "after"} <= {one.action for one in await records_of(ingress_database)}
+
+
+async def test_a_database_that_lets_wait_is_given_up_after_the_time_out(
     ingress_database: Database,
 ) -> None:
     async with ingress_database.transaction() as holder:
