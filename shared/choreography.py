@@ -137,9 +137,9 @@ REACTIONS = (
     Reaction(e.StudentPublished, Service.STUDENT, "newer version? keep it"),
 )
 
-# The ingress watches: these keep its view, and it says nothing. A cancel is seen by what it does.
+# The ingress watches: these keep its view, and it says nothing.
 VIEWED: tuple[type[Event], ...] = (
-    e.EnrollmentRequested,
+    *REQUESTS.events,
     *ENROLLMENT_EVENTS.events,
     *STUDENT_EVENTS.events,
     *CAPACITY_EVENTS.events,

@@ -42,7 +42,7 @@ from services.enrollment.ingress.view.model import (
     ViewedEnrollment,
     ViewedSection,
 )
-from shared.events import SectionState, SectionWithdrawn, Stage
+from shared.events import EnrollmentCancellationRequested, SectionState, SectionWithdrawn, Stage
 from shared.identifiers import CourseId, SectionKey, Term
 from shared.message import Arrival, Message
 
@@ -215,6 +215,16 @@ def test_a_cancellation_long_after_the_steps_were_pruned_is_shown_with_what_it_g
         "SeatReleased",
         "StudentClaimReleased",
     ]
+
+
+def test_a_request_to_cancel_changes_nothing_by_itself() -> None:
+    asked = EnrollmentCancellationRequested(enrollment_id=ID, student_id=S1)
+    state = fresh()
+
+    hear(state, [arrival_of(asked, at(0))])
+
+    assert list(state.enrollments.all()) == []
+    assert heard_after(seen(*HAPPY), arrival_of(asked, at(9))) is None
 
 
 def test_the_totals_follow_what_is_shown() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from services.enrollment.ingress.view import decisions
 from services.enrollment.ingress.view.model import State, ViewedEnrollment, ViewedSection
 from shared.events import (
+    EnrollmentCancellationRequested,
     EnrollmentCancelled,
     EnrollmentConfirmed,
     EnrollmentEvent,
@@ -33,6 +34,16 @@ def on_enrollment_requested(
     """Show a request that nobody has decided yet."""
     known = state.enrollments.get(event.enrollment_id)
     return _keep(state, known, decisions.request(known, event, context.occurred_at))
+
+
+def on_enrollment_cancellation_requested(
+    _state: State, _event: EnrollmentCancellationRequested, _context: Context
+) -> Nothing:
+    """Change nothing: it shows in what is done about it.
+
+    It is heard so that the view is at the end of its topic once it has read it, not a second later.
+    """
+    return ()
 
 
 def on_enrollment_opened(state: State, event: EnrollmentOpened, context: Context) -> Nothing:
@@ -114,6 +125,7 @@ def _keep_sections(state: State, changed: Iterable[ViewedSection | None]) -> Not
 REACTIONS: Reactions[State] = {
     EnrollmentRequested: on_enrollment_requested,
     MalformedRequest: on_enrollment_requested,
+    EnrollmentCancellationRequested: on_enrollment_cancellation_requested,
     EnrollmentOpened: on_enrollment_opened,
     EnrollmentConfirmed: on_enrollment_confirmed,
     EnrollmentRejected: on_enrollment_rejected,

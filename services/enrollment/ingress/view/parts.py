@@ -10,6 +10,7 @@ from services.enrollment.ingress.view.handlers import REACTIONS
 from services.enrollment.ingress.view.model import State
 from shared.choreography import TOPIC_OF, TOPICS, VIEWED
 from shared.events import (
+    EnrollmentCancellationRequested,
     EnrollmentCancelled,
     EnrollmentConfirmed,
     EnrollmentRejected,
@@ -24,7 +25,13 @@ PIECES_MAX: Final = 10
 
 # Whoever asks waits for these; a step may come with the next of them.
 AWAITED: Final = frozenset(
-    {EnrollmentRequested, EnrollmentConfirmed, EnrollmentRejected, EnrollmentCancelled}
+    {
+        EnrollmentRequested,
+        EnrollmentCancellationRequested,
+        EnrollmentConfirmed,
+        EnrollmentRejected,
+        EnrollmentCancelled,
+    }
 )
 
 
