@@ -59,6 +59,10 @@ class Correlation:
 
         try:
             await self._app(scope, receive, tagged)
+        except Problem as problem:
+            if status is not None:
+                raise
+            await problem.response()(scope, receive, tagged)
         except ClientDisconnect:
             LOGGER.debug("the client has gone before its request was whole")
         except Exception as error:
@@ -68,7 +72,7 @@ class Correlation:
             elif status < ProblemType.INTERNAL_ERROR.status:  # cut off, or it would seem whole
                 raise CutOffError from error
         finally:
-            _log(scope, status, time.monotonic() - began)
+            log_request(scope["method"], _route_of(scope), status, time.monotonic() - began)
 
 
 class CutOffError(Exception):
@@ -79,14 +83,7 @@ def _route_of(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", NO_ROUTE))
 
 
-def _log(scope: Scope, status: int | None, seconds: float) -> None:
-    """Write the request's line: the route and not the path, for that and the query may tell ids."""
-    LOGGER.info(
-        "request",
-        extra={
-            "method": scope["method"],
-            "route": _route_of(scope),
-            "status": status,
-            "duration_seconds": round(seconds, 6),
-        },
-    )
+def log_request(method: str, route: str, status: int | None, seconds: float) -> None:
+    """Write a request's line: the route and not the path, for that and the query may tell ids."""
+    extra = {"method": method, "route": route, "status": status}
+    LOGGER.info("request", extra={**extra, "duration_seconds": round(seconds, 6)})

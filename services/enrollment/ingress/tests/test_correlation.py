@@ -106,6 +106,19 @@ async def test_a_failure_is_logged_and_answered_with_a_problem_that_tells_nothin
     assert [line.status for line in lines(caplog)] == [500]
 
 
+async def test_a_problem_that_nobody_has_answered_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise Problem(ProblemType.OVERLOADED)
+
+    answered = await ask(Correlation(app), headers={HEADER: "seven"})
+
+    assert answered.problem == "overloaded"
+    assert answered.headers[NAME] == "seven"
+    assert [line.status for line in lines(caplog)] == [503]
+
+
 async def test_an_answer_that_breaks_off_is_cut_and_not_ended_as_if_whole(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
