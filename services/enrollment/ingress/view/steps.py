@@ -12,6 +12,7 @@ from services.enrollment.ingress.view.model import (
 )
 from shared.events import (
     EnrollmentConfirmed,
+    EnrollmentOpened,
     Reason,
     SeatReleased,
     SeatReserved,
@@ -24,6 +25,8 @@ from shared.events import (
 
 VALIDATED = StudentValidated.__name__
 RESERVED = SeatReserved.__name__
+STUDENTS_ANSWERS = frozenset({VALIDATED, StudentRejected.__name__})
+CAPACITYS_ANSWERS = frozenset({RESERVED, SeatUnavailable.__name__})
 CANCELLED = "cancelled"  # the reason of a step that a cancellation cut short
 
 
@@ -122,3 +125,13 @@ class _Told:
 
 def _codes(reasons: tuple[Reason, ...]) -> str | None:
     return ", ".join(sorted({str(reason.code) for reason in reasons})) or None
+
+
+def awaits_answers(enrollment: ViewedEnrollment) -> bool:
+    """Tell whether a service has not answered yet, which it always does, or nobody has heard it.
+
+    An operator who discards a question can make this wait for ever.
+    """
+    heard = {one.event for one in enrollment.happenings or ()}
+    awaits_student = EnrollmentOpened.__name__ in heard and not heard & STUDENTS_ANSWERS
+    return awaits_student or (VALIDATED in heard and not heard & CAPACITYS_ANSWERS)
