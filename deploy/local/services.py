@@ -35,7 +35,7 @@ class Count:
         return f"{self.instances} of each service and {self.ingresses} of the ingress"
 
 
-USUAL = Count(instances=1, ingresses=0)
+USUAL = Count(instances=1, ingresses=1)
 
 
 def plan(wanted: Count) -> list[ServicePlan]:

@@ -19,6 +19,7 @@ from shared.identifiers import NewEventId
 LOGGER: Final = logging.getLogger(__name__)
 SOURCE: Final = "/services/ingress"
 POLL_SECONDS: Final = 0.1
+PROBE_SECONDS: Final = 1.0
 QUEUED_MAX: Final = 20_000
 LINGER_MS: Final = 5
 
@@ -114,6 +115,13 @@ class Publisher:
         except (BufferError, KafkaException) as error:
             raise DeliveryFailedError(f"not even queued: {error}") from error
         await acknowledged
+
+    async def probe(self) -> None:
+        """Raise unless Kafka answers; publishes nothing."""
+        try:
+            await asyncio.to_thread(self._producer.list_topics, timeout=PROBE_SECONDS)
+        except KafkaException as error:
+            raise DeliveryFailedError(str(error)) from error
 
     def _serve(self) -> None:
         """Let callbacks run, and wake the loop once for all that came together."""

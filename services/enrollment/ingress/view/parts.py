@@ -8,7 +8,7 @@ from services.enrollment.ingress.settings import IngressSettings
 from services.enrollment.ingress.view import store
 from services.enrollment.ingress.view.handlers import REACTIONS
 from services.enrollment.ingress.view.model import State
-from shared.choreography import TOPIC_OF, TOPICS, VIEWED
+from shared.choreography import TOPIC_OF, TOPICS, VIEWED, Topic
 from shared.events import (
     EnrollmentCancellationRequested,
     EnrollmentCancelled,
@@ -37,10 +37,9 @@ AWAITED: Final = frozenset(
 
 def view_parts(settings: IngressSettings) -> Parts[State]:
     """Name what makes the process keep a view; each event is heard once, so it needs no inbox."""
-    read = {TOPIC_OF[event] for event in VIEWED}
     return Parts(
         name=NAME,
-        topics=tuple(topic for topic in TOPICS if topic in read),
+        topics=view_topics(),
         versions=Path(__file__).parent / "migrations",
         reactions=REACTIONS,
         load=store.load,
@@ -49,6 +48,12 @@ def view_parts(settings: IngressSettings) -> Parts[State]:
         uses_inbox=lambda _topic: False,
         timers=(Timer("prune-steps", PRUNING_SECONDS, pruning(settings.saga_steps_days)),),
     )
+
+
+def view_topics() -> tuple[Topic, ...]:
+    """Name the topics that the view is kept from."""
+    read = {TOPIC_OF[event] for event in VIEWED}
+    return tuple(topic for topic in TOPICS if topic in read)
 
 
 def pruning(days: int) -> Tick:

@@ -1,0 +1,277 @@
+"""The paths of enrollments: ask, look, cancel, many at once."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any, Final, Protocol
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.enrollment.ingress.acceptance import Acceptance, Asked, Reply
+from services.enrollment.ingress.access import Access, Caller
+from services.enrollment.ingress.documenting import FOR_THE_KNOWN, header, operation, problems
+from services.enrollment.ingress.known import Known
+from services.enrollment.ingress.problems import Problem, ProblemType
+from services.enrollment.ingress.reading import idempotency_key, read_body, wait_seconds
+from services.enrollment.ingress.resources import (
+    Accepted,
+    BatchAnswer,
+    BatchAsked,
+    BatchItemAsked,
+    BatchResult,
+    CancellationAccepted,
+    EnrollmentAsked,
+    EnrollmentPage,
+    EnrollmentResource,
+)
+from services.enrollment.ingress.settings import IngressSettings
+from services.enrollment.ingress.view.model import Status, ViewedEnrollment
+from shared.events import StudentIdField
+from shared.identifiers import EnrollmentId
+from shared.telemetry import continue_or_start
+
+PAGE_MAX: Final = 100
+AT_ONCE_MAX: Final = 50
+RETRY_SECONDS: Final = "1"
+DECIDED: Final = frozenset({Status.CONFIRMED, Status.REJECTED, Status.CANCELLED})
+GIVEN_UP: Final = frozenset({Status.REJECTED, Status.CANCELLED})
+
+KEY: Final = header(
+    "Idempotency-Key",
+    "names the request: its repeats get the same answer; without one, the same body does",
+    minLength=1,
+    maxLength=257,
+)
+PREFER: Final = header("Prefer", "`wait=N`: hold the answer until the outcome, at most N seconds")
+TRACEPARENT: Final = header("traceparent", "the W3C trace context to continue")
+IF_NONE_MATCH: Final = header("If-None-Match", "the ETag of what you have: 304 while it is so")
+WRITING: Final = (
+    *FOR_THE_KNOWN,
+    ProblemType.KEY_INVALID,
+    ProblemType.KEY_REUSED,
+    ProblemType.TOO_MANY_REQUESTS,
+    ProblemType.KAFKA_UNAVAILABLE,
+)
+SENDING: Final = (
+    *WRITING,
+    ProblemType.MALFORMED_BODY,
+    ProblemType.BODY_TOO_LARGE,
+    ProblemType.UNSUPPORTED_MEDIA_TYPE,
+    ProblemType.VALIDATION_FAILED,
+    ProblemType.KEY_REQUIRED,
+)
+LOOKING: Final = (
+    *FOR_THE_KNOWN,
+    ProblemType.VALIDATION_FAILED,
+    ProblemType.TOO_MANY_REQUESTS,
+    ProblemType.DATABASE_UNAVAILABLE,
+)
+LOOKING_FOR_ONE: Final = (*LOOKING, ProblemType.NOT_FOUND, ProblemType.VIEW_BEHIND)
+
+
+class Waiting(Protocol):
+    """Who is told of changes."""
+
+    async def until_ended(
+        self, enrollment_id: EnrollmentId, seconds: float, *, statuses: Collection[Status]
+    ) -> ViewedEnrollment | None:
+        """Wait until it has one of these statuses, no longer than this."""
+
+
+@dataclass(frozen=True)
+class EnrollmentPaths:
+    """What these paths ask."""
+
+    access: Access
+    acceptance: Acceptance
+    known: Known
+    waiting: Waiting
+    settings: IngressSettings
+
+    def asked(self, request: Request) -> Asked:
+        """Tell who asks, and how repeats of it are known."""
+        caller = self.access.caller(request.headers.get("authorization"))
+        traceparent = continue_or_start(request.headers.get("traceparent"))
+        return Asked(caller, idempotency_key(request), traceparent)
+
+
+def enrollment_router(paths: EnrollmentPaths) -> APIRouter:
+    """Make the router."""
+    router = APIRouter(tags=["enrollments"])
+    _add_writing(router, paths)
+    _add_batch(router, paths)
+    _add_looking(router, paths)
+    return router
+
+
+def _add_writing(router: APIRouter, paths: EnrollmentPaths) -> None:
+    @router.post(
+        "/enrollments",
+        status_code=202,
+        response_model=Accepted,
+        responses={
+            200: {"model": EnrollmentResource, "description": "The outcome, where you waited"},
+            **problems(*SENDING),
+        },
+        openapi_extra=operation(KEY, PREFER, TRACEPARENT, body=EnrollmentAsked),
+    )
+    async def enroll(request: Request) -> Response:
+        """Ask for sections of one term, all or nothing.
+
+        The answer comes once the request cannot be lost; its outcome is found at Location. The same
+        request may be sent again as often as you like: it is decided once. Without an
+        Idempotency-Key the same body counts as a new request once the one before was rejected or
+        cancelled.
+        """
+        paths.acceptance.shed()
+        asked = paths.asked(request)
+        reply = await paths.acceptance.enroll(asked, await read_body(request, EnrollmentAsked))
+        return await _accepted(request, reply, paths, DECIDED)
+
+    @router.delete(
+        "/enrollments/{enrollment_id}",
+        status_code=202,
+        response_model=CancellationAccepted,
+        responses={
+            200: {"model": EnrollmentResource, "description": "The outcome, where you waited"},
+            **problems(*WRITING, *LOOKING_FOR_ONE),
+        },
+        openapi_extra=operation(KEY, PREFER, TRACEPARENT),
+    )
+    async def cancel(request: Request, enrollment_id: EnrollmentId) -> Response:
+        """Give an enrollment up, pending or confirmed; all its seats are given back.
+
+        To cancel and ask again is not atomic: a seat that you give up may go to somebody else
+        before your next request is decided.
+        """
+        asked = paths.asked(request)
+        known = await paths.known.of(asked.caller, enrollment_id)
+        reply = await paths.acceptance.cancel(asked, known)
+        return await _accepted(request, reply, paths, GIVEN_UP)
+
+
+async def _accepted(
+    request: Request, reply: Reply, paths: EnrollmentPaths, awaited: Collection[Status]
+) -> Response:
+    """Answer; or hold the answer until the outcome, where the client prefers that."""
+    headers = {"Location": reply.answer.location}
+    if reply.was_replayed:
+        headers["Idempotency-Replayed"] = "true"
+    seconds = wait_seconds(request, paths.settings.wait_seconds_max)
+    if seconds:
+        headers["Preference-Applied"] = f"wait={seconds:.0f}"
+        ended = await paths.waiting.until_ended(reply.enrollment_id, seconds, statuses=awaited)
+        if ended is not None:
+            return _json(EnrollmentResource.of(ended).model_dump_json().encode(), headers)
+    headers["Retry-After"] = RETRY_SECONDS
+    return _json(reply.answer.body, headers, reply.answer.status)
+
+
+def _json(body: bytes, headers: dict[str, str], status: int = 200) -> Response:
+    return Response(body, status, {"Cache-Control": "no-store", **headers}, "application/json")
+
+
+def _add_batch(router: APIRouter, paths: EnrollmentPaths) -> None:
+    @router.post(
+        "/enrollments:batch",
+        response_model=BatchAnswer,
+        responses=problems(*SENDING),
+        openapi_extra=operation(TRACEPARENT, body=BatchAsked),
+    )
+    async def enroll_many(request: Request) -> Response:
+        """Ask for many students at once: staff only. Each request is taken in, or refused, alone."""
+        paths.acceptance.shed()
+        asked = paths.asked(request)
+        asked.caller.require_staff()
+        body = await read_body(request, BatchAsked)
+        if len(body.requests) > paths.settings.batch_requests_max:
+            raise Problem(
+                ProblemType.VALIDATION_FAILED,
+                f"requests: at most {paths.settings.batch_requests_max} in one batch",
+            )
+        results = await _each(paths.acceptance, asked, body.requests)
+        return _json(BatchAnswer(results=results).model_dump_json(exclude_none=True).encode(), {})
+
+
+async def _each(
+    acceptance: Acceptance, asked: Asked, requests: tuple[BatchItemAsked, ...]
+) -> list[BatchResult]:
+    turn = asyncio.Semaphore(AT_ONCE_MAX)
+
+    async def one(item: BatchItemAsked) -> BatchResult:
+        async with turn:
+            of_item = Asked(asked.caller, item.idempotency_key, asked.traceparent)
+            return await _result(acceptance, of_item, item)
+
+    return list(await asyncio.gather(*(one(item) for item in requests)))
+
+
+async def _result(acceptance: Acceptance, asked: Asked, item: BatchItemAsked) -> BatchResult:
+    try:
+        reply = await acceptance.enroll(asked, item)
+    except Problem as problem:
+        return BatchResult(status=problem.kind.status, problem=problem.members())
+    return BatchResult(
+        status=reply.answer.status,
+        enrollment_id=reply.enrollment_id,
+        location=reply.answer.location,
+    )
+
+
+def _add_looking(router: APIRouter, paths: EnrollmentPaths) -> None:
+    @router.get(
+        "/enrollments/{enrollment_id}",
+        response_model=EnrollmentResource,
+        responses={304: {"description": "It is as you know it"}, **problems(*LOOKING_FOR_ONE)},
+        openapi_extra=operation(IF_NONE_MATCH),
+    )
+    async def show(request: Request, enrollment_id: EnrollmentId) -> Response:
+        """Show an enrollment and its outcome; one of another student is not found."""
+        caller = paths.access.caller(request.headers.get("authorization"))
+        found = await paths.known.of(caller, enrollment_id)
+        headers = {"View-Age": paths.known.age()}
+        if found.status is Status.PENDING:
+            headers["Retry-After"] = RETRY_SECONDS
+        return tagged(request, EnrollmentResource.of(found).model_dump_json().encode(), headers)
+
+    @router.get(
+        "/enrollments",
+        response_model=EnrollmentPage,
+        responses=problems(*LOOKING),
+        openapi_extra=operation(),
+    )
+    async def list_of_student(
+        request: Request,
+        student: Annotated[StudentIdField | None, Query()] = None,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
+    ) -> Response:
+        """List a student's enrollments, newest first; a student sees her own."""
+        caller = paths.access.caller(request.headers.get("authorization"))
+        page = await paths.known.page(_whose(caller, student), cursor, limit)
+        headers: dict[str, str] = {"View-Age": paths.known.age()}
+        if page.next is not None:
+            following = request.url.include_query_params(cursor=page.next)
+            headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+        return _json(page.model_dump_json().encode(), headers)
+
+
+def _whose(caller: Caller, student: Any) -> Any:
+    if caller.is_staff:
+        if student is None:
+            raise Problem(ProblemType.VALIDATION_FAILED, "student: staff must say whose")
+        return student
+    if student not in (None, caller.student_id):
+        raise Problem(ProblemType.NOT_FOUND)
+    return caller.student_id
+
+
+def tagged(request: Request, body: bytes, headers: dict[str, str]) -> Response:
+    """Answer with an ETag, or with 304 where the client has just that."""
+    etag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {**headers, "ETag": etag, "Cache-Control": "private, no-cache"}
+    known = [one.strip() for one in request.headers.get("if-none-match", "").split(",")]
+    if etag in known or f"W/{etag}" in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, 200, headers, "application/json")

@@ -1,0 +1,56 @@
+"""One real stack with an ingress for all of these tests, and a client of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from deploy.local import services
+from deploy.local.services import Count
+from deploy.local.state import Plan
+from services.tests.http.client import HttpClient, http_client
+from services.tests.http.scenario import Scenario
+from services.tests.saga.client import Saga, running
+
+# Breakers that recover soon, since the tests wait for it; the defaults are tested elsewhere.
+SOON = {
+    "DATABASE_CIRCUIT_RECOVERY_TIMEOUT": "2",
+    "REDIS_CIRCUIT_RECOVERY_TIMEOUT": "1",
+    "KAFKA_CIRCUIT_RECOVERY_TIMEOUT": "1",
+    "QUOTA_STUDENT_BURST": "1000",
+    "SHED_AGE_SECONDS": "60",
+}
+
+
+@pytest.fixture(scope="package")
+def runner() -> Iterator[asyncio.Runner]:
+    """What runs coroutines for the steps of scenarios, which are plain functions."""
+    with asyncio.Runner() as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def saga(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saga]:
+    """The running saga; when the last test has ended, all that ever happened is audited."""
+    plan = Plan(services=services.plan(Count(instances=1, ingresses=1)))
+    state_dir = tmp_path_factory.mktemp("http")
+    left = AsyncExitStack()
+    yield runner.run(left.enter_async_context(running(state_dir, environment=SOON, plan=plan)))
+    runner.run(left.aclose())
+
+
+@pytest.fixture
+async def http(saga: Saga) -> AsyncIterator[HttpClient]:
+    """A client of its ingress, for tests that are coroutines."""
+    async with http_client(saga.state_dir) as client:
+        yield client
+
+
+@pytest.fixture
+def story(runner: asyncio.Runner, saga: Saga) -> Iterator[Scenario]:
+    """A scenario, with a client of its own."""
+    left = AsyncExitStack()
+    client = runner.run(left.enter_async_context(http_client(saga.state_dir)))
+    yield Scenario(saga, client)
+    runner.run(left.aclose())
