@@ -14,6 +14,7 @@ from services.cli import (
     audit_commands,
     catalog_commands,
     chaos_commands,
+    config_commands,
     day_commands,
     dead_letter_commands,
     enrollment_commands,
@@ -106,6 +107,7 @@ day_commands.add_to(app)
 audit_commands.add_to(app)
 export_commands.add_to(app)
 chaos_commands.add_to(app)
+config_commands.add_to(app)
 simulation_commands.add_to(app)
 exploration_commands.add_to(app)
 

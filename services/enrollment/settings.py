@@ -14,22 +14,25 @@ class EnrollmentSettings(ServiceSettings):
     service: ClassVar[str] = "enrollment"
 
     batch_interval_seconds_max: float = Field(
-        default=0.035, ge=0, le=1, description="how far apart batches begin under load"
+        default=0.035,
+        ge=0,
+        le=1,
+        description="seconds between the beginnings of batches under load",
     )  # requests come one by one; the services behind get bursts, one for each of these batches
     deadline_default_seconds: float = Field(
-        default=30, gt=0, description="a request's deadline where it names none"
+        default=30, gt=0, description="seconds to a request's deadline where it names none"
     )
     deadline_maximum_seconds: float = Field(
-        default=30, gt=0, description="the longest deadline that a request may ask for"
+        default=30, gt=0, description="seconds to the longest deadline that a request may ask for"
     )
     deadline_check_seconds: float = Field(
-        default=0.2, gt=0, le=10, description="how often it looks for deadlines that have passed"
+        default=0.2, gt=0, le=10, description="seconds between looks for deadlines that have passed"
     )
     pending_max: int = Field(
         default=2000, ge=1, description="reads no more requests while more are pending"
     )
     early_cancel_days: int = Field(
-        default=21, ge=7, description="how long a cancel waits for its request"
+        default=21, ge=7, description="days for which a cancel waits for its request"
     )
 
     @property

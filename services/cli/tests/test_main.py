@@ -27,6 +27,7 @@ COMMANDS = [
     ["day"],
     ["audit"],
     ["chaos"],
+    ["config"],
     ["export"],
     ["token"],
 ]

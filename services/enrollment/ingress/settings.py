@@ -1,10 +1,11 @@
 """What the ingress reads from its environment."""
 
+import json
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.enrollment.ingress.keys import LOOPBACK, check_jwks_url, read_pem
 from shared.breaker import BreakerPolicy
@@ -29,20 +30,32 @@ class CircuitSettings(ServiceSettings):
     database_circuit_success_threshold: int = Field(
         default=2, ge=1, description="successes in a row that close it again"
     )
-    redis_circuit_failure_threshold: int = Field(default=5, ge=1, description="as for the database")
-    redis_circuit_recovery_timeout: float = Field(default=10, gt=0, description="seconds")
-    redis_circuit_success_threshold: int = Field(default=3, ge=1)
-    kafka_circuit_failure_threshold: int = Field(default=5, ge=1, description="as for the database")
-    kafka_circuit_recovery_timeout: float = Field(default=10, gt=0, description="seconds")
-    kafka_circuit_success_threshold: int = Field(default=3, ge=1)
+    redis_circuit_failure_threshold: int = Field(
+        default=5, ge=1, description="failures in a row that open the breaker of Redis"
+    )
+    redis_circuit_recovery_timeout: float = Field(
+        default=10, gt=0, description="seconds that it stays open"
+    )
+    redis_circuit_success_threshold: int = Field(
+        default=3, ge=1, description="successes in a row that close it again"
+    )
+    kafka_circuit_failure_threshold: int = Field(
+        default=5, ge=1, description="failures in a row that open the breaker of Kafka"
+    )
+    kafka_circuit_recovery_timeout: float = Field(
+        default=10, gt=0, description="seconds that it stays open"
+    )
+    kafka_circuit_success_threshold: int = Field(
+        default=3, ge=1, description="successes in a row that close it again"
+    )
     database_timeout_seconds: float = Field(
-        default=1, gt=0, description="a read that takes longer has failed"
+        default=1, gt=0, description="seconds; a read that takes longer has failed"
     )
     redis_timeout_seconds: float = Field(
-        default=0.25, gt=0, description="a call that takes longer has failed"
+        default=0.25, gt=0, description="seconds; a call that takes longer has failed"
     )
     kafka_timeout_seconds: float = Field(
-        default=2, gt=0, description="what Kafka has not acknowledged by then has failed"
+        default=2, gt=0, description="seconds; what Kafka has not acknowledged by then has failed"
     )
 
     @property
@@ -82,7 +95,7 @@ class AccessSettings(ServiceSettings):
     jwt_issuer: str = Field(default="enrollment", description="who must have issued a token")
     jwt_audience: str = Field(default="enrollment-api", description="whom it must be meant for")
     jwt_leeway_seconds: float = Field(
-        default=30, ge=0, le=300, description="how far clocks may differ"
+        default=30, ge=0, le=300, description="seconds by which clocks may differ"
     )
     insecure_dev: bool = Field(
         default=False,
@@ -120,10 +133,15 @@ class IngressSettings(CircuitSettings, AccessSettings):
     service: ClassVar[str] = "ingress"
 
     batch_interval_seconds_max: float = Field(
-        default=0.1, ge=0, le=1, description="how far apart the view's batches begin under load"
+        default=0.1,
+        ge=0,
+        le=1,
+        description="seconds between the beginnings of the view's batches under load",
     )
     http_host: str = Field(default="127.0.0.1", description="the address to listen on")
-    http_port: int = Field(default=8080, ge=0, le=65535, description="the port; 0: any")
+    http_port: int = Field(
+        default=8080, ge=0, le=65535, description="the port to listen on; 0: any"
+    )
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"), description="where answers are remembered"
     )
@@ -137,23 +155,27 @@ class IngressSettings(CircuitSettings, AccessSettings):
     idempotency_default_ttl: _LifeSeconds = Field(
         default=7200, description="seconds that an answer is remembered"
     )
-    idempotency_ttl: dict[_Operation, _LifeSeconds] = Field(
+    idempotency_ttl: Annotated[dict[_Operation, _LifeSeconds], NoDecode] = Field(
         default_factory=dict,
         description='other seconds by operation (create, cancel), such as {"create": 3600}',
     )
-    body_bytes_max: int = Field(default=16 * 1024, ge=1024, description="the largest body")
+    body_bytes_max: int = Field(default=16 * 1024, ge=1024, description="bytes of the largest body")
     batch_body_bytes_max: int = Field(
-        default=1024 * 1024, ge=1024, description="the largest body of a batch"
+        default=1024 * 1024, ge=1024, description="bytes of the largest body of a batch"
     )
     batch_requests_max: int = Field(default=500, ge=1, le=5000, description="requests in a batch")
     header_bytes_max: int = Field(
-        default=16 * 1024, ge=1024, description="the largest request line and headers together"
+        default=16 * 1024,
+        ge=1024,
+        description="bytes of the largest request line and headers together",
     )
     request_read_seconds: float = Field(
-        default=10, gt=0, description="a request that is not read whole by then is refused"
+        default=10,
+        gt=0,
+        description="seconds after which a request that is not read whole is refused",
     )
     keep_alive_seconds: float = Field(
-        default=30, gt=0, description="an idle connection is closed after so long"
+        default=30, gt=0, description="seconds after which an idle connection is closed"
     )
     connections_max: int = Field(default=10_000, ge=1, description="connections at the same time")
     requests_in_flight_max: int = Field(
@@ -161,26 +183,32 @@ class IngressSettings(CircuitSettings, AccessSettings):
     )
     streams_max: int = Field(default=2000, ge=1, description="event streams at the same time")
     wait_seconds_max: float = Field(
-        default=30, ge=0, description="the longest wait that `Prefer: wait=N` gets"
+        default=30, ge=0, description="seconds of the longest wait that `Prefer: wait=N` gets"
     )
     quota_student_per_second: float = Field(
-        default=5, gt=0, description="requests of one student that are let through for long"
+        default=5,
+        gt=0,
+        description="requests of one student a second that are let through for long",
     )
-    quota_student_burst: int = Field(default=30, ge=1, description="and at once")
+    quota_student_burst: int = Field(
+        default=30, ge=1, description="requests of one student that are let through at once"
+    )
     quota_client_per_second: float = Field(
-        default=5000, gt=0, description="requests of one client program, for long"
+        default=5000, gt=0, description="requests of one client program a second, for long"
     )
-    quota_client_burst: int = Field(default=20_000, ge=1, description="and at once")
+    quota_client_burst: int = Field(
+        default=20_000, ge=1, description="requests of one client program, at once"
+    )
     shed_age_seconds: float = Field(
         default=10,
         gt=0,
-        description="requests are refused while the oldest undecided one waits longer than this",
+        description="requests are refused while the oldest undecided one waits so many seconds",
     )
     stuck_age_seconds: float = Field(
-        default=60, gt=0, description="a saga that runs longer counts as stuck"
+        default=60, gt=0, description="a saga that runs so many seconds counts as stuck"
     )
     saga_steps_days: int = Field(
-        default=30, ge=1, description="the steps of ended sagas are kept so long"
+        default=30, ge=1, description="days for which the steps of ended sagas are kept"
     )
     admin_peers: str = Field(
         default="",
@@ -198,6 +226,15 @@ class IngressSettings(CircuitSettings, AccessSettings):
                 "(on a developer's machine INSECURE_DEV=true does without)"
             )
         return url
+
+    @field_validator("idempotency_ttl", mode="before")
+    @classmethod
+    def _is_json(cls, text: Any) -> Any:
+        """Read it here, where a bad value is one of the complaints, and not the end of all."""
+        try:
+            return json.loads(text) if isinstance(text, str) else text
+        except ValueError:
+            raise ValueError('write one JSON object, such as {"create": 3600}') from None
 
     @field_validator("redis_url")
     @classmethod

@@ -85,3 +85,21 @@ def test_an_address_that_is_not_of_redis_is_refused_without_showing_its_password
 
     assert "redis://" in complaint
     assert "secret" not in complaint
+
+
+def test_times_to_live_by_operation_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDEMPOTENCY_TTL", '{"create": 3600}')
+
+    assert settings(insecure_dev=True).idempotency_ttl == {"create": 3600}
+
+
+@pytest.mark.parametrize("text", ["{bad", "", "[]", '{"create": "soon"}'])
+def test_times_to_live_that_cannot_be_read_are_one_complaint_among_others(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDEMPOTENCY_TTL", text)
+    monkeypatch.setenv("HTTP_PORT", "none")
+
+    fields = {complaint.partition(":")[0].partition(".")[0] for complaint in complaints()}
+
+    assert fields == {"jwt_jwks_url", "http_port", "idempotency_ttl"}
