@@ -14,6 +14,22 @@ HTTP_PORT: Final = 80
 LookUp = Callable[[str, int], Awaitable[list[str]]]
 
 
+def read_peers(admin_peers: str) -> list[SplitResult]:
+    """Read the addresses of admin servers, or raise ValueError with a sentence."""
+    return [_read_peer(one.strip()) for one in admin_peers.split(",") if one.strip()]
+
+
+def _read_peer(text: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        is_right = bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right or url.scheme != "http" or url.path not in {"", "/"} or "@" in url.netloc:
+        raise ValueError("name admin servers as http://HOST:PORT, with commas between them")
+    return url
+
+
 async def look_up(host: str, port: int) -> list[str]:
     """Give all addresses of a host; of a host with both kinds, those of IPv4."""
     loop = asyncio.get_running_loop()
@@ -26,7 +42,7 @@ class PeerAddresses:
     """Looks hosts up each time, for processes come and go; of an old answer the best is made."""
 
     def __init__(self, admin_peers: str, look_up: LookUp, seconds: float) -> None:
-        self._urls = [urlsplit(one.strip()) for one in admin_peers.split(",") if one.strip()]
+        self._urls = read_peers(admin_peers)
         self._look_up = look_up
         self._seconds = seconds
         self._lookups: dict[SplitResult, asyncio.Future[list[str]]] = {}

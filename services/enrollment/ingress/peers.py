@@ -11,12 +11,13 @@ from typing import Any, Final, Protocol, TypeVar
 import aiohttp
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from services.enrollment.ingress.freshness import Shared
 from services.enrollment.ingress.peer_addresses import LookUp, PeerAddresses, look_up
 from shared.breaker import BreakerState
 
 LOGGER: Final = logging.getLogger(__name__)
 ANSWER_SECONDS: Final = 0.3
-AT_ONCE_MAX: Final = 16  # processes that are asked at a time, however many clients want to know
+AT_ONCE_MAX: Final = 16  # processes that are asked at a time
 
 Answer = TypeVar("Answer")
 
@@ -93,9 +94,16 @@ class Peers:
         self._own = own
         self._answer_seconds = answer_seconds
         self._turn = asyncio.Semaphore(AT_ONCE_MAX)
+        self._statuses = Shared(self._ask_all)
 
     async def statuses(self) -> list[PeerStatus]:
-        """Ask all of them how they are; each is listed once, by name."""
+        """Ask all of them how they are; each is listed once, by name.
+
+        However many clients want to know, the processes are asked once for all who wait.
+        """
+        return await self._statuses.answer()
+
+    async def _ask_all(self) -> list[PeerStatus]:
         answers = await self._ask(_status)
         found = [answer or PeerStatus(address) for address, answer in answers.items()]
         return sorted(

@@ -81,11 +81,6 @@ class RequestQueue(threading.Thread):
         waits_seconds = 0.0 if since_seconds is None else self._monotonic() - since_seconds
         return max(waits_seconds, self._overdue_seconds())
 
-    async def ping(self) -> None:
-        """Raise unless Kafka has answered lately."""
-        if not self.is_known:
-            raise ConnectionError("Kafka has not answered lately")
-
     def _overdue_seconds(self) -> float:
         seconds = self._monotonic() - self._last.at_seconds
         return seconds if seconds > OVERDUE_SECONDS else 0.0

@@ -203,10 +203,24 @@ async def test_a_reset_of_what_nobody_has_is_done_nowhere() -> None:
     assert done == {}
 
 
-async def test_many_that_ask_at_the_same_time_all_get_their_answer() -> None:
+async def test_of_many_that_ask_at_the_same_time_each_gets_an_answer_as_of_then() -> None:
     own, capacity = Peer("ingress"), Peer("capacity", "database")
+    looks = 0
+
+    async def look_up(_host: str, _port: int) -> list[str]:
+        nonlocal looks
+        looks += 1
+        return ["127.0.0.1"]
+
     async with listening(capacity):
-        peers = peers_of(own, capacity.url)
-        found = await asyncio.gather(*(peers.statuses() for _ in range(200)))
+        peers = peers_of(own, capacity.url, look_up=look_up)
+        before = [asyncio.create_task(peers.statuses()) for _ in range(200)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        capacity.open_all()
+        after = await asyncio.gather(*(peers.statuses() for _ in range(200)))
+        found = [*await asyncio.gather(*before), *after]
 
     assert all(healthy_names(one) == ["capacity/1", "ingress/1"] for one in found)
+    assert {one[0].breakers["database"].state for one in after} == {BreakerState.OPEN}
+    assert looks <= 2

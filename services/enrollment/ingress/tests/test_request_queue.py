@@ -176,8 +176,5 @@ async def test_a_broker_that_has_gone_lets_the_age_grow_and_ends_nothing(
         await eventually(lambda: queue.age_seconds > 5, 15)
         known, alive = queue.is_known, queue.is_alive()
 
-        with pytest.raises(ConnectionError):
-            await queue.ping()
-
     assert not known
     assert alive
