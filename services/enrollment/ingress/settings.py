@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.enrollment.ingress.keys import LOOPBACK, check_jwks_url, read_pem
+from services.enrollment.ingress.peer_addresses import read_peers
 from shared.breaker import BreakerPolicy
 from shared.settings import ServiceSettings
 
@@ -235,6 +236,12 @@ class IngressSettings(CircuitSettings, AccessSettings):
             return json.loads(text) if isinstance(text, str) else text
         except ValueError:
             raise ValueError('write one JSON object, such as {"create": 3600}') from None
+
+    @field_validator("admin_peers")
+    @classmethod
+    def _are_addresses(cls, peers: str) -> str:
+        read_peers(peers)
+        return peers
 
     @field_validator("redis_url")
     @classmethod

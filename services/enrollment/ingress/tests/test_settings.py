@@ -103,3 +103,10 @@ def test_times_to_live_that_cannot_be_read_are_one_complaint_among_others(
     fields = {complaint.partition(":")[0].partition(".")[0] for complaint in complaints()}
 
     assert fields == {"jwt_jwks_url", "http_port", "idempotency_ttl"}
+
+
+def test_addresses_of_other_processes_are_read_at_the_start_and_not_when_they_are_asked() -> None:
+    [complaint] = complaints(insecure_dev=True, admin_peers="http://10.0.0.1:9000,10.0.0.2:9000")
+
+    assert complaint.startswith("admin_peers: ")
+    assert "http://HOST:PORT" in complaint
