@@ -32,7 +32,7 @@ VERSIONS: dict[str, ModuleType] = {
     Service.CAPACITY: services.capacity,
     INGRESS: services.enrollment.ingress.view,
 }
-SAGA_TESTS = "services/tests/saga/"
+WITH_ONE_STACK = ("services/tests/saga/", "services/tests/http/")
 READY_SECONDS = 10.0
 _NUMBERS = itertools.count(1)
 
@@ -41,7 +41,8 @@ class BySharedFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no 
     """Divides tests among workers, and keeps together what shares fixtures: a file, the saga's."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return SAGA_TESTS if nodeid.startswith(SAGA_TESTS) else nodeid.partition("::")[0]
+        with_one = next((one for one in WITH_ONE_STACK if nodeid.startswith(one)), None)
+        return with_one or nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySharedFixtures:
