@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from services.enrollment.ingress.problem_docs import DOCUMENT, as_markdown
 from services.enrollment.ingress.problems import ASKS_FOR_PATIENCE, Problem, ProblemType
 from shared.logs import CORRELATION_ID
 
@@ -105,3 +106,10 @@ def test_a_text_that_is_not_unicode_does_not_break_the_answer() -> None:
 def test_an_extension_cannot_replace_a_standard_member() -> None:
     with pytest.raises(AssertionError):
         Problem(ProblemType.NOT_FOUND, extensions={"status": 200})
+
+
+def test_the_document_lists_every_problem_as_it_is() -> None:
+    told = DOCUMENT.read_text(encoding="utf-8")
+
+    assert told == as_markdown(), "run `python -m services.enrollment.ingress.problem_docs`"
+    assert all(f"| `{kind.path}` | {kind.status} |" in told for kind in KINDS)
