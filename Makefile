@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test proof drills mutants lint schemas lock clean
+.PHONY: help install demo test proof drills mutants frameworks lint schemas lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,14 @@ build/mutmut/installed: services/simulation/mutation/requirements.lock
 		--target build/mutmut -r services/simulation/mutation/requirements.lock
 	@touch $@
 
+frameworks: install build/frameworks/installed  ## measure frameworks and servers by our own POST
+	PYTHONPATH=$(CURDIR)/build/frameworks $(BIN)/python -m loadtests.frameworks
+
+build/frameworks/installed: loadtests/frameworks/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+		--target build/frameworks -r loadtests/frameworks/requirements.lock
+	@touch $@
+
 lint: install  ## ruff, mypy --strict and import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,6 +64,9 @@ lock:  ## renew requirements.lock (needs uv)
 	cd services/simulation/mutation && uv pip compile --quiet --generate-hashes \
 		--no-emit-index-url --universal --no-header --python-version 3.11 requirements.in \
 		-o requirements.lock
+	cd loadtests/frameworks && uv pip compile --quiet --generate-hashes \
+		--no-emit-index-url --universal --no-header --python-version 3.11 \
+		--constraints ../../requirements.lock requirements.in -o requirements.lock
 
 clean:  ## forget the Python environment and caches
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

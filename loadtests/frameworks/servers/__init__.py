@@ -1,0 +1,1 @@
+"""The servers that are measured: each module serves the application that it is told of."""
