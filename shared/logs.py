@@ -39,6 +39,7 @@ def set_up(service: str, instance: str, level: str, *, is_structured: bool) -> N
     handler.setFormatter(JsonFormatter(service, instance) if is_structured else PlainFormatter())
     logging.basicConfig(level=level, handlers=[handler])
     logging.captureWarnings(capture=True)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # never shown
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
 

@@ -6,7 +6,6 @@ import time
 from typing import Final
 
 import uuid_utils.compat
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,13 +47,13 @@ class Correlation:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         status: int | None = None
-        correlation_id = CORRELATION_ID.get() or ""
+        tag = (HEADER_NAME, (CORRELATION_ID.get() or "").encode())
 
         async def tagged(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = correlation_id
+                message["headers"] = [*message.get("headers", ()), tag]
             await send(message)
 
         try:
