@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Query, Request, Response
 
 from services.enrollment.ingress.acceptance import Acceptance, Asked, Reply
 from services.enrollment.ingress.access import Access, Caller
+from services.enrollment.ingress.answering import answered, json_answer, link_to_next, tagged
 from services.enrollment.ingress.documenting import FOR_THE_KNOWN, header, operation, problems
 from services.enrollment.ingress.known import Known
 from services.enrollment.ingress.problems import Problem, ProblemType
@@ -163,13 +163,9 @@ async def _accepted(
         headers["Preference-Applied"] = f"wait={seconds:.0f}"
         ended = await paths.waiting.until_ended(reply.enrollment_id, seconds, statuses=awaited)
         if ended is not None:
-            return _json(EnrollmentResource.of(ended).model_dump_json().encode(), headers)
+            return answered(EnrollmentResource.of(ended), headers)
     headers["Retry-After"] = RETRY_SECONDS
-    return _json(reply.answer.body, headers, reply.answer.status)
-
-
-def _json(body: bytes, headers: dict[str, str], status: int = 200) -> Response:
-    return Response(body, status, {"Cache-Control": "no-store", **headers}, "application/json")
+    return json_answer(reply.answer.body, headers, reply.answer.status)
 
 
 def _add_batch(router: APIRouter, paths: EnrollmentPaths) -> None:
@@ -180,7 +176,7 @@ def _add_batch(router: APIRouter, paths: EnrollmentPaths) -> None:
         openapi_extra=operation(TRACEPARENT, body=BatchAsked),
     )
     async def enroll_many(request: Request) -> Response:
-        """Ask for many students at once: staff only. Each request is taken in, or refused, alone."""
+        """Ask for many students at once, as staff; each request is taken in, or refused, alone."""
         paths.acceptance.shed()
         asked = paths.asked(request)
         asked.caller.require_staff()
@@ -191,7 +187,8 @@ def _add_batch(router: APIRouter, paths: EnrollmentPaths) -> None:
                 f"requests: at most {paths.settings.batch_requests_max} in one batch",
             )
         results = await _each(paths.acceptance, asked, body.requests)
-        return _json(BatchAnswer(results=results).model_dump_json(exclude_none=True).encode(), {})
+        answer = BatchAnswer(results=results)
+        return json_answer(answer.model_dump_json(exclude_none=True).encode())
 
 
 async def _each(
@@ -250,11 +247,8 @@ def _add_looking(router: APIRouter, paths: EnrollmentPaths) -> None:
         """List a student's enrollments, newest first; a student sees her own."""
         caller = paths.access.caller(request.headers.get("authorization"))
         page = await paths.known.page(_whose(caller, student), cursor, limit)
-        headers: dict[str, str] = {"View-Age": paths.known.age()}
-        if page.next is not None:
-            following = request.url.include_query_params(cursor=page.next)
-            headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-        return _json(page.model_dump_json().encode(), headers)
+        headers = {"View-Age": paths.known.age(), **link_to_next(request, page.next)}
+        return answered(page, headers)
 
 
 def _whose(caller: Caller, student: Any) -> Any:
@@ -265,13 +259,3 @@ def _whose(caller: Caller, student: Any) -> Any:
     if student not in (None, caller.student_id):
         raise Problem(ProblemType.NOT_FOUND)
     return caller.student_id
-
-
-def tagged(request: Request, body: bytes, headers: dict[str, str]) -> Response:
-    """Answer with an ETag, or with 304 where the client has just that."""
-    etag = f'"{sha256(body).hexdigest()[:32]}"'
-    headers = {**headers, "ETag": etag, "Cache-Control": "private, no-cache"}
-    known = [one.strip() for one in request.headers.get("if-none-match", "").split(",")]
-    if etag in known or f"W/{etag}" in known or "*" in known:
-        return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, "application/json")

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.enrollment.ingress.answering import answered, json_answer
+from services.enrollment.ingress.answering import answered, json_answer, link_to_next
 from services.enrollment.ingress.documenting import operation, problems
 from services.enrollment.ingress.monitored import FOR_STAFF, Monitored
 from services.enrollment.ingress.problems import ProblemType
@@ -71,10 +71,7 @@ def _add_list(router: APIRouter, monitored: Monitored) -> None:
         monitored.staff(request)
         wanted = asked.as_filter(monitored.clock(), monitored.stuck_age_seconds)
         found, following = await monitored.view.sagas(wanted, asked.cursor, asked.limit)
-        headers = {"View-Age": monitored.known.age()}
-        if following is not None:
-            url = request.url.include_query_params(cursor=following)
-            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        headers = {"View-Age": monitored.known.age(), **link_to_next(request, following)}
         return json_answer(SAGAS.dump_json([SagaResource.of(one) for one in found]), headers)
 
 

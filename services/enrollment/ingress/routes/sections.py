@@ -6,11 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.enrollment.ingress.access import Access
+from services.enrollment.ingress.answering import link_to_next, tagged
 from services.enrollment.ingress.documenting import FOR_THE_KNOWN, operation, problems
 from services.enrollment.ingress.known import Known
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.resources import SectionPage, SectionResource
-from services.enrollment.ingress.routes.enrollments import IF_NONE_MATCH, tagged
+from services.enrollment.ingress.routes.enrollments import IF_NONE_MATCH
 from services.enrollment.ingress.view.reader import View
 from shared.events import SectionIdField, TermField
 
@@ -70,10 +71,7 @@ def section_router(paths: SectionPaths) -> APIRouter:
         found = await paths.view.sections(term, cursor, limit)
         following = found[-1].section_id if len(found) == limit else None
         page = SectionPage(sections=[SectionResource.of(one) for one in found], next=following)
-        headers = {"View-Age": paths.known.age()}
-        if following is not None:
-            url = request.url.include_query_params(cursor=following)
-            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        headers = {"View-Age": paths.known.age(), **link_to_next(request, following)}
         return tagged(request, page.model_dump_json().encode(), headers)
 
     return router
