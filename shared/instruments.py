@@ -1,5 +1,7 @@
 """What a process measures of itself, and shows at /metrics."""
 
+import math
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +14,7 @@ from shared.telemetry import Metrics
 from shared.worker import Handled
 
 DEPTH_MAX: Final = 100_000  # counted no further
+LATELY_SECONDS: Final = 5.0  # it is read every second
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Instruments:
         self.database_is_up = False
         self.lag: dict[PartitionKey, int] = {}
         self.waiting = Waiting()  # as the database said last
+        self._read_at_seconds = -math.inf
         self._show_gauges()
 
     def _show_gauges(self) -> None:
@@ -56,9 +60,7 @@ class Instruments:
             "Age of the oldest of them",
             lambda: [(self.waiting.outbox_oldest_seconds, {})],
         )
-        gauge(
-            "dead_letters", "1", "Messages parked now", lambda: [(self.waiting.dead_letters, {})]
-        )
+        gauge("dead_letters", "1", "Messages parked now", lambda: [(self.waiting.dead_letters, {})])
         gauge(
             "consumer_lag",
             "1",
@@ -103,7 +105,13 @@ class Instruments:
             rows = await transaction.fetch("SELECT count(*) AS parked FROM dead_letter")
         oldest_seconds = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
         self.waiting = Waiting(depth, oldest_seconds, rows[0]["parked"])
+        self._read_at_seconds = time.monotonic()
         self.database_is_up = True
+
+    def waiting_lately(self) -> Waiting | None:
+        """Tell what waited a moment ago; None where the database has not said so since."""
+        is_new = time.monotonic() < self._read_at_seconds + LATELY_SECONDS
+        return self.waiting if is_new else None
 
     def exposition(self) -> bytes:
         """Write all metrics in Prometheus's text format."""

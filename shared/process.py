@@ -269,12 +269,12 @@ class Process(Generic[State]):
     def _details(self) -> dict[str, Any]:
         consumer = self._consumer.consumer
         out_of_range = consumer.out_of_range() if consumer is not None else []
-        waiting = asdict(self.instruments.waiting) if self._is_database_up() else None
+        waiting = self.instruments.waiting_lately() if self._is_database_up() else None
         return {
             "service": self._parts.name,
             "instance": self._settings.instance,
             "relays": self._relay.holds_lease,
-            "waiting": waiting,  # None: not known now
+            "waiting": None if waiting is None else asdict(waiting),  # None: not known now
             "closed_topics": sorted(self.gates.closed_topics()),
             "out_of_range": [f"{key.topic}/{key.partition}" for key in out_of_range],
             "lag": {f"{k.topic}/{k.partition}": n for k, n in self.instruments.lag.items()},

@@ -194,6 +194,20 @@ async def test_a_process_tells_what_waits_in_its_database(
     assert later == {"outbox_depth": 0, "outbox_oldest_seconds": 0.0, "dead_letters": 1}
 
 
+async def test_what_waits_is_not_known_while_the_question_for_it_hangs(
+    servers: Servers, capacity_database: Database
+) -> None:
+    async with capacity(servers.kafka_url, url_of(capacity_database)) as running:
+        await running.until_ready()
+        async with capacity_database.transaction() as holder:
+            await holder.execute("LOCK TABLE dead_letter IN ACCESS EXCLUSIVE MODE")
+            await running.until(lambda health: health["waiting"] is None, 9)
+            meanwhile = await running.health()
+        await running.until(lambda health: health["waiting"] is not None)
+
+    assert meanwhile["checks"]["database"] is True  # only the answer is missing
+
+
 async def test_a_process_without_its_database_shows_an_open_breaker_and_knows_not_what_waits(
     servers: Servers, capacity_database: Database
 ) -> None:

@@ -64,7 +64,7 @@ class RequestQueue(threading.Thread):
     @property
     def is_known(self) -> bool:
         """Tell whether a look has succeeded lately."""
-        return self._is_known and self._overdue_seconds() == 0
+        return self._is_known and self._monotonic() < self._last.at_seconds + OVERDUE_SECONDS
 
     @property
     def lag(self) -> int:
@@ -73,17 +73,13 @@ class RequestQueue(threading.Thread):
 
     @property
     def age_seconds(self) -> float:
-        """Tell how long the oldest unread request has waited.
+        """Tell how long the oldest unread request has waited: 0 where all are read.
 
-        While Kafka does not answer, one may wait since the last look that it answered.
+        While Kafka does not answer, what was unread is so still, and nothing comes that could be:
+        who is turned away then must hear that it is Kafka, and have its breaker open.
         """
         since_seconds = self._last.unread_since_seconds
-        waits_seconds = 0.0 if since_seconds is None else self._monotonic() - since_seconds
-        return max(waits_seconds, self._overdue_seconds())
-
-    def _overdue_seconds(self) -> float:
-        seconds = self._monotonic() - self._last.at_seconds
-        return seconds if seconds > OVERDUE_SECONDS else 0.0
+        return 0.0 if since_seconds is None else self._monotonic() - since_seconds
 
     async def watch(self) -> None:
         """Look until cancelled; raises what ends the thread. Never waits for Kafka itself."""

@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -126,46 +125,42 @@ async def test_looking_makes_nobody_a_member_and_commits_nothing(servers: Server
     assert lag == 1
 
 
-async def test_a_topic_that_is_missing_is_not_known_and_ages(servers: Servers) -> None:
+async def test_a_topic_that_is_missing_is_not_known(servers: Servers) -> None:
     queue = RequestQueue(servers.kafka_url, topic=unique("missing"), group=unique("group"))
     task = asyncio.create_task(queue.watch())
-    await asyncio.sleep(3.5)
+    await asyncio.sleep(1)
     known, age, alive = queue.is_known, queue.age_seconds, queue.is_alive()
     task.cancel()
 
-    assert not known
-    assert age > 3
-    assert alive
+    assert (known, age, alive) == (False, 0.0, True)
 
 
-@pytest.mark.parametrize("lag", [0, 2])
-async def test_while_the_broker_stands_still_the_age_grows_and_afterwards_it_is_as_before(
-    private_servers: PrivateServers, lag: int
+async def test_while_the_broker_stands_still_what_waits_ages_and_afterwards_all_is_as_before(
+    private_servers: PrivateServers,
 ) -> None:
     kafka_url = private_servers.kafka_url
     topic, group = new_topic(kafka_url), unique("group")
-    produce(kafka_url, topic, ["a"] * lag)
+    produce(kafka_url, topic, ["a", "b"])
     async with watching(RequestQueue(kafka_url, topic=topic, group=group)) as queue:
         before = queue.lag
         os.kill(private_servers.kafka_pid, signal.SIGSTOP)
         try:
-            took = await eventually(lambda: queue.age_seconds > 4, 10)
-            known, meanwhile = queue.is_known, queue.lag
-            first = queue.age_seconds
+            await eventually(lambda: not queue.is_known, 10)
+            meanwhile, first = queue.lag, queue.age_seconds
             await asyncio.sleep(1)
             second = queue.age_seconds
         finally:
             os.kill(private_servers.kafka_pid, signal.SIGCONT)
         await eventually(lambda: queue.is_known, 30, "known again")
-        commit(private_servers, group, topic, {0: lag})
+        commit(private_servers, group, topic, {0: 2})
         await eventually(lambda: queue.lag == 0 and queue.age_seconds == 0.0)
 
-    assert (before, known, meanwhile) == (lag, False, lag)
-    assert took > 2.5
+    assert (before, meanwhile) == (2, 2)
+    assert first > 2
     assert 0.9 < second - first < 1.5
 
 
-async def test_a_broker_that_has_gone_lets_the_age_grow_and_ends_nothing(
+async def test_a_broker_that_has_gone_is_not_known_and_nothing_ages_that_had_been_read(
     private_servers: PrivateServers,
 ) -> None:
     topic = new_topic(private_servers.kafka_url)
@@ -173,8 +168,8 @@ async def test_a_broker_that_has_gone_lets_the_age_grow_and_ends_nothing(
         RequestQueue(private_servers.kafka_url, topic=topic, group=unique("group"))
     ) as queue:
         os.kill(private_servers.kafka_pid, signal.SIGKILL)
-        await eventually(lambda: queue.age_seconds > 5, 15)
-        known, alive = queue.is_known, queue.is_alive()
+        await eventually(lambda: not queue.is_known, 15)
+        await asyncio.sleep(1)
+        age, alive = queue.age_seconds, queue.is_alive()
 
-    assert not known
-    assert alive
+    assert (age, alive) == (0.0, True)
