@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from typing import Any, Final
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
@@ -21,7 +21,7 @@ class _Call:
 
     __slots__ = ("command", "reply")
 
-    def __init__(self, command: Sequence[bytes]) -> None:
+    def __init__(self, command: bytes) -> None:
         self.command = command
         self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -33,7 +33,7 @@ class _Call:
 class RedisConnection:
     """Connects when first used, and again after a failure; for one event loop.
 
-    redis-py does connecting, authentication and the protocol. Its client and pool are not used:
+    redis-py connects, authenticates and reads answers. Its client and pool are not used:
     they cost several times as much for each call, and a connection whose caller was cancelled
     twice is lost to the pool. Here nobody but the one task that sends reads answers. It reads
     each of them, also those for callers who have gone, or drops the connection: so no answer
@@ -55,7 +55,7 @@ class RedisConnection:
         """Run one command and give its answer; ResponseError is what Redis itself refused."""
         if len(self._waiting) >= WAITING_MAX:
             raise CacheUnavailableError("too many wait for Redis")
-        call = _Call(self._connection.pack_command(*arguments))
+        call = _Call(pack_command(arguments))  # type: ignore[arg-type]  # it says: of length 1
         self._waiting.append(call)
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_waiting())
@@ -90,9 +90,7 @@ class RedisConnection:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await self._connect()
-                await self._connection.send_packed_command(
-                    [piece for call in calls for piece in call.command]
-                )
+                await self._connection.send_packed_command(b"".join(one.command for one in calls))
                 for call in calls:
                     call.settle(await self._read())
         except (RedisError, OSError) as error:
