@@ -8,7 +8,6 @@ from operator import methodcaller
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -33,6 +32,7 @@ JSON_CONTENT_TYPE: Final = b"application/json"
 
 T = TypeVar("T")
 
+TIMESTAMP_LOG_APPEND_TIME: Final = 2  # the client's number; its library is no business of rules
 _CLIENT_HEADERS: Final = methodcaller("headers")
 
 _TYPES: Final[Mapping[str, Mapping[str, type[Event]]]] = {

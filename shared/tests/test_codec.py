@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import confluent_kafka
 import pytest
 
 from shared.choreography import (
@@ -19,6 +20,7 @@ from shared.choreography import (
 from shared.codec import (
     BODY_BYTES_MAX,
     PROBLEMS_MAX,
+    TIMESTAMP_LOG_APPEND_TIME,
     decode,
     encode_body,
     encode_headers,
@@ -548,3 +550,7 @@ def test_the_headers_tell_how_much_an_event_is_wanted(
     found = interest_in(ENROLLMENT_EVENTS.name, headers, wanted=wanted, patient=patient)
 
     assert found is interest
+
+
+def test_the_brokers_own_time_is_told_from_a_producers_by_the_clients_number() -> None:
+    assert TIMESTAMP_LOG_APPEND_TIME == confluent_kafka.TIMESTAMP_LOG_APPEND_TIME
