@@ -55,7 +55,7 @@ lint: install  ## ruff, mypy --strict and import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-schemas: install  ## renew the published event schemas, unless a change would break someone
+schemas: install  ## renew the published schemas of events and of HTTP, unless a change would break someone
 	$(BIN)/python -m schemas write
 
 lock:  ## renew requirements.lock (needs uv)

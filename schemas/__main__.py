@@ -9,7 +9,7 @@ from schemas import publishing
 from schemas.files import generated_files
 
 app = typer.Typer(
-    help="The published contract: event schemas, examples, AsyncAPI document, choreography.",
+    help="The published contract: schemas and examples of events, AsyncAPI, OpenAPI, choreography.",
     no_args_is_help=True,
     add_completion=False,
 )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from schemas import asyncapi, picture
 from schemas.event_schemas import event_schema, schema_name
 from schemas.messages import binary_message, example_body, structured_message
+from services.enrollment.ingress import openapi
 from shared.events import EnrollmentRequested, Event
 
 EVENTS: Final = PurePosixPath("events")
@@ -31,6 +32,7 @@ def generated_files() -> dict[PurePosixPath, str]:
         EXAMPLES / f"{request.__name__}.binary.json": _json(binary_message(request)),
         EXAMPLES / f"{request.__name__}.structured.json": _json(structured_message(request)),
         PurePosixPath("asyncapi.json"): _json(asyncapi.document()),
+        PurePosixPath("openapi.json"): _json(openapi.document()),
         PurePosixPath("choreography.md"): CHOREOGRAPHY.format(
             picture=picture.mermaid(), table=picture.table()
         ),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 import mode
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from services.enrollment.ingress.acceptance import Acceptance
 from services.enrollment.ingress.access import Access, keys_of
@@ -154,13 +154,14 @@ class Ingress:
         settings = self._settings
         return _Serving(
             self._life,
-            guarded(self._app(), settings),
+            guarded(self.app(), settings),
             settings.http_host,
             settings.http_port,
             connection_limits(settings),
         )
 
-    def _app(self) -> ASGIApp:
+    def app(self) -> FastAPI:
+        """Make the application; nothing connects before the process runs."""
         monitored = self._monitored()
         return new_app(
             [

@@ -10,8 +10,15 @@ from fastapi import APIRouter, Query, Request, Response
 from services.enrollment.ingress.acceptance import Acceptance, Asked, Reply
 from services.enrollment.ingress.access import Access, Caller
 from services.enrollment.ingress.answering import answered, json_answer, link_to_next, tagged
-from services.enrollment.ingress.documenting import FOR_THE_KNOWN, header, operation, problems
+from services.enrollment.ingress.documenting import (
+    FOR_THE_KNOWN,
+    header,
+    operation,
+    problems,
+    told,
+)
 from services.enrollment.ingress.known import Known
+from services.enrollment.ingress.limits import step_aside
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.reading import idempotency_key, read_body, wait_seconds
 from services.enrollment.ingress.resources import (
@@ -111,7 +118,16 @@ def _add_writing(router: APIRouter, paths: EnrollmentPaths) -> None:
         status_code=202,
         response_model=Accepted,
         responses={
-            200: {"model": EnrollmentResource, "description": "The outcome, where you waited"},
+            200: {
+                "model": EnrollmentResource,
+                "description": "The outcome, where you waited",
+                **told("Location", "Preference-Applied", sometimes=["Idempotency-Replayed"]),
+            },
+            202: told(
+                "Location",
+                "Retry-After",
+                sometimes=["Idempotency-Replayed", "Preference-Applied"],
+            ),
             **problems(*SENDING),
         },
         openapi_extra=operation(KEY, PREFER, TRACEPARENT, body=EnrollmentAsked),
@@ -134,7 +150,16 @@ def _add_writing(router: APIRouter, paths: EnrollmentPaths) -> None:
         status_code=202,
         response_model=CancellationAccepted,
         responses={
-            200: {"model": EnrollmentResource, "description": "The outcome, where you waited"},
+            200: {
+                "model": EnrollmentResource,
+                "description": "The outcome, where you waited",
+                **told("Location", "Preference-Applied", sometimes=["Idempotency-Replayed"]),
+            },
+            202: told(
+                "Location",
+                "Retry-After",
+                sometimes=["Idempotency-Replayed", "Preference-Applied"],
+            ),
             **problems(*WRITING, *LOOKING_FOR_ONE),
         },
         openapi_extra=operation(KEY, PREFER, TRACEPARENT),
@@ -161,6 +186,7 @@ async def _accepted(
     seconds = wait_seconds(request, paths.settings.wait_seconds_max)
     if seconds:
         headers["Preference-Applied"] = f"wait={seconds:.0f}"
+        step_aside(request.scope)
         ended = await paths.waiting.until_ended(reply.enrollment_id, seconds, statuses=awaited)
         if ended is not None:
             return answered(EnrollmentResource.of(ended), headers)
@@ -220,7 +246,14 @@ def _add_looking(router: APIRouter, paths: EnrollmentPaths) -> None:
     @router.get(
         "/enrollments/{enrollment_id}",
         response_model=EnrollmentResource,
-        responses={304: {"description": "It is as you know it"}, **problems(*LOOKING_FOR_ONE)},
+        responses={
+            200: told("ETag", "View-Age", sometimes=["Retry-After"]),
+            304: {
+                "description": "It is as you know it",
+                **told("ETag", "View-Age", sometimes=["Retry-After"]),
+            },
+            **problems(*LOOKING_FOR_ONE),
+        },
         openapi_extra=operation(IF_NONE_MATCH),
     )
     async def show(request: Request, enrollment_id: EnrollmentId) -> Response:
@@ -235,7 +268,10 @@ def _add_looking(router: APIRouter, paths: EnrollmentPaths) -> None:
     @router.get(
         "/enrollments",
         response_model=EnrollmentPage,
-        responses=problems(*LOOKING),
+        responses={
+            200: told("View-Age", sometimes=["Link"]),
+            **problems(*LOOKING, ProblemType.NOT_FOUND),
+        },
         openapi_extra=operation(),
     )
     async def list_of_student(

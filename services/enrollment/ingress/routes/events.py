@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.enrollment.ingress.access import Access
-from services.enrollment.ingress.documenting import header, operation, problems
+from services.enrollment.ingress.documenting import header, operation, problems, told
 from services.enrollment.ingress.known import Known
+from services.enrollment.ingress.limits import step_aside
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.routes.enrollments import LOOKING_FOR_ONE
 from services.enrollment.ingress.view.model import Happening
@@ -19,7 +20,9 @@ from shared.identifiers import EnrollmentId
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 EVENT_STREAM: Final = "text/event-stream"
-LAST_EVENT_ID: Final = header("Last-Event-ID", "the id of the last event that you have seen")
+LAST_EVENT_ID: Final = header(
+    "Last-Event-ID", "the id of the last event that you have seen", pattern="^[0-9]{1,9}$"
+)
 
 Changes = AsyncIterator[tuple[int, Happening]]
 
@@ -48,7 +51,11 @@ def event_router(paths: EventPaths) -> APIRouter:
         "/enrollments/{enrollment_id}/events",
         response_class=StreamingResponse,
         responses={
-            200: {"content": {EVENT_STREAM: {}}, "description": "Its events, as they happen"},
+            200: {
+                "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+                "description": "Its events, as they happen",
+                **told("X-Accel-Buffering"),
+            },
             **problems(*LOOKING_FOR_ONE, ProblemType.NOT_ACCEPTABLE),
         },
         openapi_extra=operation(LAST_EVENT_ID),
@@ -61,6 +68,7 @@ def event_router(paths: EventPaths) -> APIRouter:
         caller = paths.access.caller(request.headers.get("authorization"))
         await paths.known.of(caller, enrollment_id)
         changes = paths.watching.changes(enrollment_id, _last_event_id(request))
+        step_aside(request.scope)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(_told(changes), media_type=EVENT_STREAM, headers=headers)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from services.enrollment.ingress.answering import answered
-from services.enrollment.ingress.documenting import operation, problems
+from services.enrollment.ingress.documenting import operation, problems, told
 from services.enrollment.ingress.monitored import FOR_STAFF, Monitored
 from services.enrollment.ingress.monitoring import (
     CircuitBreakers,
@@ -49,7 +49,7 @@ def _add_stats(router: APIRouter, monitored: Monitored) -> None:
     @router.get(
         "/queue/stats/enhanced",
         response_model=QueueStats,
-        responses=problems(*FOR_STAFF),
+        responses={200: told("View-Age"), **problems(*FOR_STAFF)},
         openapi_extra=operation(),
     )
     async def stats(request: Request) -> Response:

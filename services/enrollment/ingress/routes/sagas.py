@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.enrollment.ingress.answering import answered, json_answer, link_to_next
-from services.enrollment.ingress.documenting import operation, problems
+from services.enrollment.ingress.documenting import operation, problems, told
 from services.enrollment.ingress.monitored import FOR_STAFF, Monitored
 from services.enrollment.ingress.problems import ProblemType
 from services.enrollment.ingress.saga_resources import SAGAS, SagaResource
@@ -60,7 +60,7 @@ def _add_list(router: APIRouter, monitored: Monitored) -> None:
     @router.get(
         "/queue/sagas",
         response_model=list[SagaResource],
-        responses=problems(*LOOKING),
+        responses={200: told("View-Age", sometimes=["Link"]), **problems(*LOOKING)},
         openapi_extra=operation(),
     )
     async def sagas(
@@ -76,7 +76,10 @@ def _add_list(router: APIRouter, monitored: Monitored) -> None:
 
 
 def _add_one(router: APIRouter, monitored: Monitored) -> None:
-    found_or_not = problems(*LOOKING, ProblemType.NOT_FOUND, ProblemType.VIEW_BEHIND)
+    found_or_not = {
+        200: told("View-Age"),
+        **problems(*LOOKING, ProblemType.NOT_FOUND, ProblemType.VIEW_BEHIND),
+    }
 
     async def show(request: Request, enrollment_id: EnrollmentId) -> Response:
         found = await monitored.known.of(monitored.staff(request), enrollment_id)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.enrollment.ingress.access import Access
 from services.enrollment.ingress.answering import link_to_next, tagged
-from services.enrollment.ingress.documenting import FOR_THE_KNOWN, operation, problems
+from services.enrollment.ingress.documenting import FOR_THE_KNOWN, operation, problems, told
 from services.enrollment.ingress.known import Known
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.resources import SectionPage, SectionResource
@@ -40,7 +40,8 @@ def section_router(paths: SectionPaths) -> APIRouter:
         "/sections/{term}/{section_id}",
         response_model=SectionResource,
         responses={
-            304: {"description": "It is as you know it"},
+            200: told("ETag", "View-Age"),
+            304: {"description": "It is as you know it", **told("ETag", "View-Age")},
             **problems(*LOOKING, ProblemType.NOT_FOUND),
         },
         openapi_extra=operation(IF_NONE_MATCH),
@@ -57,7 +58,14 @@ def section_router(paths: SectionPaths) -> APIRouter:
     @router.get(
         "/sections",
         response_model=SectionPage,
-        responses={304: {"description": "They are as you know them"}, **problems(*LOOKING)},
+        responses={
+            200: told("ETag", "View-Age", sometimes=["Link"]),
+            304: {
+                "description": "They are as you know them",
+                **told("ETag", "View-Age", sometimes=["Link"]),
+            },
+            **problems(*LOOKING),
+        },
         openapi_extra=operation(IF_NONE_MATCH),
     )
     async def list_of_term(
