@@ -30,12 +30,13 @@ TABLES = ("viewed_enrollment", "viewed_section", "viewed_total")
 FILL = (
     """
     INSERT INTO viewed_enrollment (
-        enrollment_id, student_id, status, requested_at, happenings, settled_at)
+        enrollment_id, student_id, status, requested_at, happenings, settled_at, is_pruned)
     SELECT gen_random_uuid(), 'old-' || n % 1000,
            (ARRAY['confirmed', 'pending', 'rejected', 'cancelled'])[1 + n % 4],
            now() - n * interval '1 minute',
            CASE WHEN n % 3 = 0 THEN 'q1' END,
-           CASE WHEN n % 50 <> 0 AND n % 4 <> 1 THEN now() - n * interval '1 minute' END
+           CASE WHEN n % 50 <> 0 AND n % 4 <> 1 THEN now() - n * interval '1 minute' END,
+           n % 3 <> 0
     FROM generate_series(1, $1) AS n
     """,
     """

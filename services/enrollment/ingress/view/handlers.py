@@ -8,7 +8,6 @@ from shared.events import (
     EnrollmentCancellationRequested,
     EnrollmentCancelled,
     EnrollmentConfirmed,
-    EnrollmentEvent,
     EnrollmentOpened,
     EnrollmentRejected,
     EnrollmentRequested,
@@ -70,17 +69,35 @@ def on_enrollment_cancelled(state: State, event: EnrollmentCancelled, context: C
     return _keep(state, known, decisions.cancel(known, event, context.occurred_at))
 
 
-def on_step(state: State, event: EnrollmentEvent, context: Context) -> Nothing:
-    """Note what another service did for it."""
+def on_step_done(
+    state: State, event: StudentValidated | StudentClaimReleased, context: Context
+) -> Nothing:
+    """Note what student did for it."""
     known = state.enrollments.get(event.enrollment_id)
     return _keep(state, known, decisions.hear(known, event, context.occurred_at))
 
 
-def on_seats_counted(
-    state: State, event: SeatReserved | SeatUnavailable | SeatReleased, context: Context
-) -> Nothing:
+def on_student_rejected(state: State, event: StudentRejected, context: Context) -> Nothing:
+    """Note why student refused it."""
+    known = state.enrollments.get(event.enrollment_id)
+    return _keep(state, known, decisions.refuse(known, event, context.occurred_at))
+
+
+def on_seats_moved(state: State, event: SeatReserved | SeatReleased, context: Context) -> Nothing:
     """Note what capacity did for it, and the seats of its sections."""
-    on_step(state, event, context)
+    known = state.enrollments.get(event.enrollment_id)
+    _keep(state, known, decisions.hear(known, event, context.occurred_at))
+    return _count(state, event)
+
+
+def on_seat_unavailable(state: State, event: SeatUnavailable, context: Context) -> Nothing:
+    """Note why capacity refused it, and the seats of its sections."""
+    known = state.enrollments.get(event.enrollment_id)
+    _keep(state, known, decisions.refuse(known, event, context.occurred_at))
+    return _count(state, event)
+
+
+def _count(state: State, event: SeatReserved | SeatUnavailable | SeatReleased) -> Nothing:
     counted = (
         decisions.count(_section(state, SectionKey(event.term, seats.section_id)), seats)
         for seats in event.seats
@@ -130,12 +147,12 @@ REACTIONS: Reactions[State] = {
     EnrollmentConfirmed: on_enrollment_confirmed,
     EnrollmentRejected: on_enrollment_rejected,
     EnrollmentCancelled: on_enrollment_cancelled,
-    StudentValidated: on_step,
-    StudentRejected: on_step,
-    StudentClaimReleased: on_step,
-    SeatReserved: on_seats_counted,
-    SeatUnavailable: on_seats_counted,
-    SeatReleased: on_seats_counted,
+    StudentValidated: on_step_done,
+    StudentRejected: on_student_rejected,
+    StudentClaimReleased: on_step_done,
+    SeatReserved: on_seats_moved,
+    SeatUnavailable: on_seat_unavailable,
+    SeatReleased: on_seats_moved,
     SectionPublished: on_section_published,
     SectionWithdrawn: on_section_withdrawn,
 }

@@ -47,6 +47,7 @@ VIEWED_ENROLLMENT: Final = Table(
     Column("happenings", Text),
     Column("refusals", Text),
     Column("settled_at", DateTime(timezone=True)),
+    Column("is_pruned", Boolean, nullable=False),
 )
 VIEWED_SECTION: Final = Table(
     "viewed_section",

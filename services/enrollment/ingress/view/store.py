@@ -38,9 +38,10 @@ _CHANGED: Final = """
 _INSERT: Final = f"""
     INSERT INTO viewed_enrollment (
         enrollment_id, student_id, status, requested_at, term, sections, opened_at, deadline_at,
-        decided_at, stage, reasons, was, happenings, refusals, settled_at)
+        decided_at, stage, reasons, was, happenings, refusals, settled_at, is_pruned)
     SELECT enrollment_id, student_id, status, requested_at, term, string_to_array(sections, ' '),
-           opened_at, deadline_at, decided_at, stage, reasons, was, happenings, refusals, settled_at
+           opened_at, deadline_at, decided_at, stage, reasons, was, happenings, refusals,
+           settled_at, happenings IS NULL
     FROM {_CHANGED} ON CONFLICT DO NOTHING
 """  # noqa: S608  of constants
 _UPDATE: Final = f"""
@@ -49,7 +50,7 @@ _UPDATE: Final = f"""
         sections = string_to_array(n.sections, ' '), opened_at = n.opened_at,
         deadline_at = n.deadline_at, decided_at = n.decided_at, stage = n.stage,
         reasons = n.reasons, was = n.was, happenings = n.happenings, refusals = n.refusals,
-        settled_at = n.settled_at
+        settled_at = n.settled_at, is_pruned = n.happenings IS NULL
     FROM {_CHANGED} WHERE v.enrollment_id = n.enrollment_id
 """  # noqa: S608  of constants
 _CHANGED_SECTIONS: Final = """
@@ -188,10 +189,10 @@ async def prune(transaction: Transaction, before: datetime, limit: int) -> int:
     """
     return await transaction.write(
         """
-        UPDATE viewed_enrollment SET happenings = NULL, refusals = NULL
+        UPDATE viewed_enrollment SET happenings = NULL, refusals = NULL, is_pruned = true
         WHERE enrollment_id = ANY(ARRAY(
             SELECT enrollment_id FROM viewed_enrollment
-            WHERE happenings IS NOT NULL AND settled_at < $1
+            WHERE settled_at < $1 AND NOT is_pruned
             ORDER BY settled_at LIMIT $2 FOR UPDATE SKIP LOCKED))
         """,
         before,

@@ -23,7 +23,8 @@ CREATE TABLE viewed_enrollment (
     was text,
     happenings text, -- null: pruned
     refusals text,
-    settled_at timestamptz
+    settled_at timestamptz,
+    is_pruned boolean NOT NULL DEFAULT false -- an index over happenings would be written each time
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX viewed_enrollment_of_student
     ON viewed_enrollment (student_id, requested_at, enrollment_id);
@@ -32,7 +33,7 @@ CREATE INDEX viewed_enrollment_by_status
 CREATE INDEX viewed_enrollment_compensating ON viewed_enrollment (requested_at, enrollment_id)
     WHERE status IN ('rejected', 'cancelled') AND settled_at IS NULL;
 CREATE INDEX viewed_enrollment_to_prune ON viewed_enrollment (settled_at)
-    WHERE happenings IS NOT NULL;
+    WHERE settled_at IS NOT NULL AND NOT is_pruned;
 
 CREATE TABLE viewed_section (
     term text NOT NULL,
