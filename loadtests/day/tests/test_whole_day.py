@@ -72,8 +72,10 @@ def test_a_day_is_confirmed_as_one_by_one_and_leaves_nothing_running(state_dir: 
         "enrollment",
         "student",
         "capacity",
+        "ingress",
         "kafka",
         "postgres",
+        "redis",
     }
     assert is_stopped(state_dir)
 

@@ -137,10 +137,11 @@ def test_status_names_every_process(running: Enroll) -> None:
     code, said = running("status")
 
     assert code == 0
-    assert set(said["services"]) == {"enrollment", "student", "capacity"}
+    assert set(said["services"]) == {"enrollment", "student", "capacity", "ingress"}
     for service in said["services"].values():
         assert (service["state"], service["ready"]) == ("ready", True)
         assert service["out_of_range"] == []
+    assert said["services"]["ingress"]["url"].startswith("http://127.0.0.1:")
     assert {server["state"] for server in said["servers"].values()} == {"ready"}
 
 

@@ -48,7 +48,7 @@ async def test_status_and_audit_say_that_all_is_well(saga: Saga) -> None:
     audit = await saga.command("audit")
 
     assert (status.code, audit.code) == (0, 0)
-    assert set(status.data["services"]) == {"enrollment", "student", "capacity"}
+    assert set(status.data["services"]) == {"enrollment", "student", "capacity", "ingress"}
     for service in status.data["services"].values():
         assert (service["state"], service["ready"], service["relays"]) == ("ready", True, True)
         assert set(service["lag"].values()) == {0}
