@@ -2,11 +2,13 @@
 
 from uuid import uuid4
 
+from services.enrollment.ingress.tests.test_view_store import project
 from services.enrollment.ingress.tests.view_making import (
     HAPPY,
     S1,
     STORIES,
     TERM,
+    arrival_of,
     published,
 )
 from services.enrollment.ingress.view import queries, store
@@ -18,13 +20,14 @@ from services.tests.test_query_plans import (
     NOW,
     HotPath,
     assert_no_table_is_read_whole,
+    flush,
     section,
     student,
 )
 from shared.database import Database, Transaction
 from shared.events import EnrollmentEvent, SectionPublished, StudentPublished
 from shared.identifiers import EnrollmentId, SectionKey
-from shared.tests.machinery import rows_of
+from shared.tests.machinery import eventually, rows_of
 
 TABLES = ("viewed_enrollment", "viewed_section", "viewed_total")
 FILL = (
@@ -129,3 +132,26 @@ async def test_reading_everything_shows(ingress_database: Database) -> None:
         await transaction.fetch("SELECT max(term) FROM viewed_enrollment")
 
         assert await rows_read(transaction) == before + 1000
+
+
+async def test_a_step_writes_to_no_index(ingress_database: Database) -> None:
+    ids = [EnrollmentId(uuid4()) for _ in range(5)]
+    for event in HAPPY[:4]:
+        same = [event.model_copy(update={"enrollment_id": one}) for one in ids]
+        await project(ingress_database, [arrival_of(one, NOW) for one in same])
+    await flush(ingress_database)
+
+    async def updates() -> list[tuple[object, ...]]:
+        return await rows_of(
+            ingress_database,
+            """
+            SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables
+            WHERE relname = 'viewed_enrollment'
+            """,
+        )
+
+    async def are_counted() -> bool:
+        return (await updates())[0][0] == 3 * len(ids)
+
+    await eventually(are_counted, 10)
+    assert await updates() == [(3 * len(ids), 3 * len(ids))]
