@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test proof drills mutants frameworks lint schemas lock clean
+.PHONY: help install demo test proof fuzz drills mutants frameworks lint schemas lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ proof: install  ## simulator, explorer, planted bugs, a storm: what speaks for t
 	$(BIN)/enroll explore
 	$(BIN)/python -m services.simulation.bugs
 	ENROLL_STATE_DIR=.enroll/chaos $(BIN)/enroll chaos --minutes 5 --seed 5
+
+fuzz: install  ## 2000 requests to each HTTP operation by each caller, others each time
+	OPENAPI_CASES=2000 $(BIN)/pytest --log-cli-level=INFO services/tests/http/test_openapi.py
 
 drills: install  ## kill and stall one thing after the other, and measure each recovery
 	ENROLL_STATE_DIR=.enroll/chaos $(BIN)/enroll chaos --drills

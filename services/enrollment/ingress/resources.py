@@ -20,6 +20,7 @@ from shared.events import (
 from shared.identifiers import EnrollmentId
 
 IDEMPOTENCY_KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
+KEY_HEADER_PATTERN = r"""^("[\x21-\x7e]{1,255}"|(?!""$)[\x21-\x7e]{1,255})$"""  # also in quotes
 
 
 class EnrollmentAsked(BaseModel):

@@ -22,6 +22,7 @@ from services.enrollment.ingress.limits import step_aside
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.reading import idempotency_key, read_body, wait_seconds
 from services.enrollment.ingress.resources import (
+    KEY_HEADER_PATTERN,
     Accepted,
     BatchAnswer,
     BatchAsked,
@@ -47,8 +48,7 @@ GIVEN_UP: Final = frozenset({Status.REJECTED, Status.CANCELLED})
 KEY: Final = header(
     "Idempotency-Key",
     "names the request: its repeats get the same answer; without one, the same body does",
-    minLength=1,
-    maxLength=257,
+    pattern=KEY_HEADER_PATTERN,
 )
 PREFER: Final = header("Prefer", "`wait=N`: hold the answer until the outcome, at most N seconds")
 TRACEPARENT: Final = header("traceparent", "the W3C trace context to continue")

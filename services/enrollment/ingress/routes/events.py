@@ -20,6 +20,10 @@ from shared.identifiers import EnrollmentId
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 EVENT_STREAM: Final = "text/event-stream"
+EVENT: Final = (
+    "Of each event `id` is a number, `event` names it, such as EnrollmentConfirmed, "
+    "and `data` is JSON: `at`, and `reasons` as of an enrollment."
+)
 LAST_EVENT_ID: Final = header(
     "Last-Event-ID", "the id of the last event that you have seen", pattern="^[0-9]{1,9}$"
 )
@@ -52,7 +56,7 @@ def event_router(paths: EventPaths) -> APIRouter:
         response_class=StreamingResponse,
         responses={
             200: {
-                "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+                "content": {EVENT_STREAM: {"schema": {"description": EVENT}}},
                 "description": "Its events, as they happen",
                 **told("X-Accel-Buffering"),
             },

@@ -72,7 +72,7 @@ def _add_deleting_one(router: APIRouter, monitored: Monitored) -> None:
     @router.delete(
         PATH + "/{key:path}",
         response_model=AnswersDeleted,
-        responses=problems(*DELETING),
+        responses=problems(*DELETING, ProblemType.NOT_FOUND),
         openapi_extra=operation(),
     )
     async def delete_one(

@@ -103,7 +103,10 @@ def _add_breakers(router: APIRouter, monitored: Monitored) -> None:
         "/queue/circuit-breakers/{name}/reset",
         response_model=BreakersReset,
         responses=problems(
-            *FOR_STAFF, ProblemType.VALIDATION_FAILED, ProblemType.DATABASE_UNAVAILABLE
+            *FOR_STAFF,
+            ProblemType.NOT_FOUND,
+            ProblemType.VALIDATION_FAILED,
+            ProblemType.DATABASE_UNAVAILABLE,
         ),
         openapi_extra=operation(),
     )
