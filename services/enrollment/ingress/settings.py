@@ -139,6 +139,12 @@ class IngressSettings(CircuitSettings, AccessSettings):
         le=1,
         description="seconds between the beginnings of the view's batches under load",
     )
+    batch_size_max: int = Field(
+        default=2000,
+        ge=1,
+        le=5000,
+        description="events in a transaction of the view: many of one enrollment cost one row",
+    )
     http_host: str = Field(default="127.0.0.1", description="the address to listen on")
     http_port: int = Field(
         default=8080, ge=0, le=65535, description="the port to listen on; 0: any"
