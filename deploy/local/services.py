@@ -113,6 +113,7 @@ def specify(
     # What a service's libraries leave behind in their working directory is wiped with the rest.
     directory = working_directories(state_dir) / plan.name
     directory.mkdir(parents=True, exist_ok=True)
+    urls = _reached(plan, urls)
     environment = _environment(plan, port, urls)
     http_port = port_of[http_port_name(plan.name)] if plan.serves_http else None
     if http_port is not None:
@@ -129,14 +130,23 @@ def specify(
     )
 
 
+def _reached(plan: ServicePlan, urls: Mapping[str, str]) -> dict[str, str]:
+    """Where this process finds the servers."""
+    detour = plan.detour
+    if detour is None:
+        return dict(urls)
+    reached = {
+        **urls,
+        "kafka": f"{ports.LOOPBACK}:{detour.kafka}",
+        "postgres": postgres.url_at(detour.postgres),
+    }
+    return reached if detour.redis is None else {**reached, valkey.NAME: valkey.url_at(detour.redis)}
+
+
 def _environment(plan: ServicePlan, port: int, urls: Mapping[str, str]) -> dict[str, str]:
-    kafka_url, admin_url = urls["kafka"], urls["postgres"]
-    if plan.detour is not None:
-        kafka_url = f"{ports.LOOPBACK}:{plan.detour.kafka}"
-        admin_url = postgres.url_at(plan.detour.postgres)
     return {
-        "DATABASE_URL": postgres.role_url(admin_url, plan.service),
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_url,
+        "DATABASE_URL": postgres.role_url(urls["postgres"], plan.service),
+        "KAFKA_BOOTSTRAP_SERVERS": urls["kafka"],
         "ADMIN_PORT": str(port),
         "INSTANCE": plan.instance,
     }

@@ -30,6 +30,7 @@ class Detour(BaseModel):
 
     kafka: int
     postgres: int
+    redis: int | None = None  # only of processes that serve HTTP: no others use it
 
 
 class ServicePlan(BaseModel):

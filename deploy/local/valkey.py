@@ -38,7 +38,7 @@ def prepare(state_dir: Path, port_of: Mapping[str, int]) -> ProcessSpec:
     home.mkdir(parents=True, exist_ok=True)
     settings = {**SETTINGS, "port": str(port_of[NAME])}
     options = [part for key, value in settings.items() for part in (f"--{key}", value)]
-    url = f"redis://{ports.LOOPBACK}:{port_of[NAME]}/0"
+    url = url_at(port_of[NAME])
     return ProcessSpec(
         name=NAME,
         command=[str(_binary()), *options],
@@ -48,6 +48,10 @@ def prepare(state_dir: Path, port_of: Mapping[str, int]) -> ProcessSpec:
         directory=home,
         stop_seconds=5.0,
     )
+
+
+def url_at(port: int) -> str:
+    return f"redis://{ports.LOOPBACK}:{port}/0"
 
 
 def _binary() -> Path:

@@ -101,6 +101,18 @@ class Client(threading.Thread):
         if self.failure is not None:
             raise ClientError(f"the load client failed: {self.failure!r}") from self.failure
 
+    @property
+    def is_done(self) -> bool:
+        """Tell whether Kafka has acknowledged everything."""
+        return self.has_sent_all and self.unacknowledged == 0
+
+    def news(self) -> str:
+        """Say how far it is."""
+        return (
+            f"sent {self.sent:,}, {self.unacknowledged:,} not acknowledged, "
+            f"decided {self.decided:,}"
+        )
+
     def late_seconds(self) -> float:
         """Tell how old the oldest request is that has no answer."""
         asked_at = self.oldest_unanswered_at

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from signal import SIGKILL
 from time import sleep, time
 from typing import Final
 
+from deploy.local.services import Count
 from loadtests.chaos.client import Client, ClientError
 from loadtests.chaos.client_log import LATE_SECONDS
 from loadtests.chaos.drill_report import DrillReport
 from loadtests.chaos.inflicting import Inflicter
 from loadtests.chaos.journal import write_client_log
+from loadtests.chaos.judging import judge_log
 from loadtests.chaos.plan import Fault, Kind
 from loadtests.chaos.playground import KAFKA, POSTGRES, Playground, Say, link_name, playground
 from loadtests.chaos.recovery import judge_all, recover, wait_for
@@ -125,18 +128,19 @@ def run_drills(state_dir: Path, wishes: DrillWishes, say: Say) -> DrillReport:
     """Start a stack, do every drill as often as wished, and judge all at the end."""
     campus = ample_campus(STUDENTS, SECTIONS)
     load = steady_load(Random(wishes.seed), campus, wishes.requests_per_second)
-    with playground(state_dir, instances=1, quick_start=False, say=say) as ground:
+    count = Count(instances=1, ingresses=0)
+    with playground(state_dir, count, quick_start=False, say=say) as ground:
         publish_and_wait(ground.kafka_url, campus.catalog())
         client = Client(ground.kafka_url, load)
         client.start()
         try:
             seconds = _repeat(Drilling(ground, client), wishes.repeats, say)
             client.send_no_more()
-            recovery = recover(ground, client, say)
+            recovery = recover(ground, [client], say)
         finally:
             log = client.stop()
             write_client_log(ground.state_dir, log)
-        violations = judge_all(ground, log, recovery, say)
+        violations = judge_all(ground, [partial(judge_log, log.sent)], recovery, say)
     return DrillReport(seconds, len(log.sent), violations)
 
 

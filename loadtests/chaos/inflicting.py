@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 import psutil
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deploy.local import processes, state
 from deploy.local.processes import Identity
@@ -12,6 +15,7 @@ from loadtests.chaos.plan import Fault, Kind
 from loadtests.chaos.playground import POSTGRES, Playground
 from loadtests.chaos.proxy import Trouble
 
+FLUSH_SECONDS: Final = 0.2  # all other faults wait for it
 TROUBLES: Final = {Kind.CUT: Trouble.CUT, Kind.STALL: Trouble.STALL, Kind.MUTE: Trouble.MUTE}
 
 
@@ -36,6 +40,8 @@ class Inflicter:
         match fault.kind:
             case Kind.KILL:
                 return self.send(fault.target, signal.SIGKILL) is not None
+            case Kind.FLUSH:
+                return _flush(self.ground.redis_url)
             case Kind.STOP:
                 return self._stop(token, fault.target)
             case Kind.LEAVE:
@@ -50,8 +56,8 @@ class Inflicter:
     def end(self, token: int, fault: Fault) -> None:
         """End a fault that was begun."""
         match fault.kind:
-            case Kind.KILL:
-                return  # its supervisor has ended it
+            case Kind.KILL | Kind.FLUSH:
+                return  # what was killed is started again, and what was forgotten stays so
             case Kind.STOP:
                 self._go_on(token)
             case Kind.LEAVE:
@@ -96,6 +102,21 @@ class Inflicter:
     def _go_on(self, token: int) -> None:
         for identity in reversed(self._stopped.pop(token, [])):
             processes.send(identity, signal.SIGCONT)
+
+
+def _flush(redis_url: str) -> bool:
+    """Have Redis forget everything; false where it does not answer."""
+    once = Retry(NoBackoff(), 0)
+    try:
+        with redis.Redis.from_url(
+            redis_url,
+            retry=once,
+            socket_timeout=FLUSH_SECONDS,
+            socket_connect_timeout=FLUSH_SECONDS,
+        ) as client:
+            return bool(client.flushall())
+    except (redis.RedisError, OSError):
+        return False
 
 
 def _children(parent: Identity) -> list[Identity]:

@@ -8,8 +8,9 @@ from math import ceil
 from random import Random
 from typing import Final, NamedTuple
 
-SERVERS: Final = ("postgres", "kafka")
-KILL_SPACING_SECONDS: Final = 4.0  # 75 in five minutes: a few may find nobody to kill
+REDIS: Final = "redis"
+SERVERS: Final = ("postgres", "kafka", REDIS)
+KILL_SPACING_SECONDS: Final = 3.0  # 100 in five minutes: a few may find nobody to kill
 LAST_END_SECONDS: Final = 2.0  # all faults are over so long before the end of the time
 
 
@@ -17,6 +18,7 @@ class Kind(StrEnum):
     """What can happen; the last three to a link, the others to a process."""
 
     KILL = "kill"  # SIGKILL; the supervisor starts it again
+    FLUSH = "flush"  # Redis forgets everything
     STOP = "stop"  # SIGSTOP, and SIGCONT when it is over
     LEAVE = "leave"  # a second instance goes, and comes back when it is over
     CUT = "cut"
@@ -24,9 +26,12 @@ class Kind(StrEnum):
     MUTE = "mute"
 
 
+INSTANT: Final = frozenset({Kind.KILL, Kind.FLUSH})  # they have no duration
+
+
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One fault; a kill has no duration."""
+    """One fault."""
 
     at_seconds: float
     kind: Kind
@@ -45,11 +50,12 @@ class _Habit(NamedTuple):
 
 # The long ones outlast the ten seconds after which a silent member loses its partitions.
 HABITS: Final = (
-    _Habit(Kind.STOP, 10.0, (0.3, 5.0), (11.0, 14.0)),
-    _Habit(Kind.CUT, 8.0, (0.0, 2.0), (5.0, 8.0)),
-    _Habit(Kind.STALL, 10.0, (0.3, 5.0), (11.0, 14.0)),
-    _Habit(Kind.MUTE, 12.0, (0.2, 2.0), (5.0, 8.0)),
-    _Habit(Kind.LEAVE, 25.0, (3.0, 8.0), (12.0, 15.0)),
+    _Habit(Kind.STOP, 7.5, (0.3, 5.0), (11.0, 14.0)),
+    _Habit(Kind.CUT, 5.5, (0.0, 2.0), (5.0, 8.0)),
+    _Habit(Kind.STALL, 7.0, (0.3, 5.0), (11.0, 14.0)),
+    _Habit(Kind.MUTE, 8.0, (0.2, 2.0), (5.0, 8.0)),
+    _Habit(Kind.LEAVE, 20.0, (3.0, 8.0), (12.0, 15.0)),
+    _Habit(Kind.FLUSH, 5.0, (0.0, 0.0), (0.0, 0.0)),
 )
 LONG_SHARE: Final = 0.2
 # A process is killed at its worst moment when it has said something and has no answer yet.
@@ -62,7 +68,7 @@ def plan_storm(
 ) -> list[Fault]:
     """Give the faults in order of time; the same arguments always give the same ones.
 
-    Every process and both servers are killed equally often. Only instances that have a brother
+    Every process and every server is killed equally often. Only instances that have a brother
     leave.
     """
     random = Random(seed)
@@ -70,6 +76,7 @@ def plan_storm(
     targets = {
         Kind.STOP: [*processes, *SERVERS],
         Kind.LEAVE: brothers,
+        Kind.FLUSH: [REDIS],
         Kind.CUT: links,
         Kind.STALL: links,
         Kind.MUTE: links,

@@ -1,10 +1,10 @@
 """After the last fault: waits until all is as if nothing had happened, then judges everything."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import sleep, time
-from typing import Final
+from typing import Final, Protocol
 
 from deploy.local import stack
 from loadtests.auditor import audit
@@ -12,15 +12,28 @@ from loadtests.auditor.databases import connect
 from loadtests.auditor.history import History, read_history
 from loadtests.auditor.rest import wait_for_rest
 from loadtests.auditor.topics import open_topics
-from loadtests.chaos.client import Client
-from loadtests.chaos.client_log import Log
-from loadtests.chaos.judging import judge_log
 from loadtests.chaos.playground import Playground, Say
 
 READY_SECONDS_MAX: Final = 60.0
-ACKNOWLEDGED_SECONDS_MAX: Final = 60.0
+ANSWERED_SECONDS_MAX: Final = 60.0
 REST_SECONDS_MAX: Final = 120.0
 POLL_SECONDS: Final = 0.1
+
+Judge = Callable[[History], list[str]]  # of what the topics say, at rest
+
+
+class LoadClient(Protocol):
+    """Who makes the load."""
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether all that was asked for is answered."""
+
+    def news(self) -> str:
+        """Say how far it is."""
+
+    def raise_if_failed(self) -> None:
+        """Tell what ended it early."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +45,29 @@ class Recovery:
     problems: tuple[str, ...] = ()
 
 
-def recover(ground: Playground, client: Client, say: Say) -> Recovery:
-    """Wait until all processes are ready, Kafka has all that was sent, and nothing moves."""
+def recover(ground: Playground, clients: Sequence[LoadClient], say: Say) -> Recovery:
+    """Wait until all processes are ready, all that was asked is answered, and nothing moves."""
     healed_at = time()
     say("all is healed: waiting until everything is ready")
     if not wait_for(lambda: stack.status(ground.state_dir).is_up, READY_SECONDS_MAX):
         states = stack.status(ground.state_dir).states()
         return Recovery(None, None, (f"not ready {READY_SECONDS_MAX:.0f} s after: {states}",))
     ready_seconds = time() - healed_at
-    is_done = wait_for(
-        lambda: client.has_sent_all and client.unacknowledged == 0, ACKNOWLEDGED_SECONDS_MAX
-    )
-    if not is_done:
-        return Recovery(ready_seconds, None, (f"{client.unacknowledged} never acknowledged",))
+    if not wait_for(lambda: _are_done(clients), ANSWERED_SECONDS_MAX):
+        left = tuple(f"not answered: {one.news()}" for one in clients if not one.is_done)
+        return Recovery(ready_seconds, None, left)
     say("waiting for rest")
     moving = asyncio.run(_wait_for_rest(ground, say))
     if moving:
         return Recovery(ready_seconds, None, tuple(f"no rest: {what}" for what in moving))
     ground.journal.note("rest")
     return Recovery(ready_seconds, time() - healed_at)
+
+
+def _are_done(clients: Sequence[LoadClient]) -> bool:
+    for one in clients:
+        one.raise_if_failed()
+    return all(one.is_done for one in clients)
 
 
 def wait_for(
@@ -74,22 +91,25 @@ async def _wait_for_rest(ground: Playground, say: Say) -> tuple[str, ...]:
             return moving
 
 
-def judge_all(ground: Playground, log: Log, recovery: Recovery, say: Say) -> list[str]:
-    """Give every violation: by the auditor, by the client's log, and that no rest came."""
-    violations = _judge(ground, log, recovery, say)
+def judge_all(
+    ground: Playground, judges: Sequence[Judge], recovery: Recovery, say: Say
+) -> list[str]:
+    """Give every violation: by the auditor, by these judges, and that no rest came."""
+    violations = _judge(ground, judges, recovery, say)
     ground.journal.note("judged", violations=violations)
     return violations
 
 
-def _judge(ground: Playground, log: Log, recovery: Recovery, say: Say) -> list[str]:
+def _judge(ground: Playground, judges: Sequence[Judge], recovery: Recovery, say: Say) -> list[str]:
     if recovery.problems:
         return list(recovery.problems)
     report = asyncio.run(audit(ground.kafka_url, ground.database_urls, on_progress=say))
+    history = _read_topics(ground)
     return [
         *(f"the audit judged nothing, for this moves: {what}" for what in report.still_moving),
         *(f"not checked: {gap}" for gap in report.unchecked),
         *(str(violation) for violation in report.violations),
-        *(f"client's log: {text}" for text in judge_log(log.sent, _read_topics(ground))),
+        *(f"client's log: {text}" for judge in judges for text in judge(history)),
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from loadtests.auditor.report import none_in
+from loadtests.chaos.by_http.report import HttpReport, http_lines
 from loadtests.chaos.client_log import LATE_SECONDS, Log
 from loadtests.chaos.plan import Kind
 from loadtests.chaos.recovery import Recovery
@@ -50,11 +51,13 @@ class StormReport:
     ready_seconds: float | None
     rest_seconds: float | None
     violations: Sequence[str]
+    http: HttpReport
 
     @property
     def is_fine(self) -> bool:
         """Tell whether nothing was violated, and the whole load and the faults were played."""
-        is_played = self.planned == self.sent == self.acknowledged and self.outcomes["confirmed"]
+        is_sent = self.planned == self.sent == self.acknowledged
+        is_played = is_sent and self.outcomes["confirmed"] and self.http.enrollments
         inflicted = sum(sum(targets.values()) for targets in self.faults.values())
         is_storm = self.kills > 0 and self.missed <= MISSED_SHARE_MAX * inflicted
         return not self.violations and bool(is_played) and is_storm
@@ -72,6 +75,7 @@ def storm_report(
     planned: int,
     recovery: Recovery,
     violations: Sequence[str],
+    http: HttpReport,
 ) -> StormReport:
     """Count what the client saw."""
     faults: dict[str, dict[str, int]] = {}
@@ -94,6 +98,7 @@ def storm_report(
         ready_seconds=_rounded(recovery.ready_seconds),
         rest_seconds=_rounded(recovery.rest_seconds),
         violations=violations,
+        http=http,
     )
 
 
@@ -131,16 +136,18 @@ def storm_lines(report: StormReport) -> list[str]:
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in report.outcomes.items())
     acknowledged, decided = report.acknowledged_within_1s, report.decided_within_1s
     ready, rest = shown_seconds(report.ready_seconds), shown_seconds(report.rest_seconds)
+    sagas = report.asked + report.http.enrollments
     return [
         f"storm of {report.seconds:g} s, seed {report.seed}: {report.kills} kills",
         *by_kind,
         f"  missed: {report.missed}, since the process was down",
-        f"messages: {report.planned:,}, {report.sent:,} sent, {report.acknowledged:,} acknowledged",
+        f"by Kafka: {report.planned:,} messages, {report.acknowledged:,} acknowledged",
         f"enrollments: {report.asked:,} asked for; {outcomes}",
         f"within 1 s: {acknowledged:.1%} acknowledged, {decided:.1%} decided",
+        *http_lines(report.http),
         f"after the last fault: ready in {ready}, at rest in {rest}",
         *violation_lines(report.violations),
-        *([none_in(report.asked)] if report.is_fine else ()),
+        *([none_in(sagas)] if report.is_fine else ()),
     ]
 
 

@@ -31,7 +31,11 @@ def chaos(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(min=1, max=500, help="Requests a second; default: 20, in drills 60."),
+        typer.Option(
+            min=1,
+            max=500,
+            help="Requests a second; default: 20 by Kafka and as many by HTTP, in drills 60.",
+        ),
     ] = None,
     drills: Annotated[
         bool, typer.Option("--drills", help="Measure recoveries one by one, instead of a storm.")
@@ -42,8 +46,9 @@ def chaos(
     """Kill, stop and cut off everything under load, then judge.
 
     Starts a stack of its own in ENROLL_STATE_DIR (default .enroll/chaos), wipes what was there,
-    and stops it at the end; chaos.jsonl and client.jsonl there tell what happened. Exit code 1
-    where a promise was broken, the load was not played, or a drill took more than 10 seconds.
+    and stops it at the end; chaos.jsonl, client.jsonl and http.jsonl there tell what happened.
+    Exit code 1 where a promise was broken, the load was not played, or a drill took more than 10
+    seconds.
     """
     output = Output(as_json)
     state_dir = Path(os.environ.get("ENROLL_STATE_DIR") or STATE_DIR)

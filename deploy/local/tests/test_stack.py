@@ -159,6 +159,16 @@ def test_a_process_on_a_detour_finds_the_servers_there_and_is_sent_back_by_kafka
     assert "advertised.listeners=PLAINTEXT://127.0.0.1:20,STUDENT_2://127.0.0.1:11\n" in settings
 
 
+def test_an_ingress_on_a_detour_finds_redis_there_too(tmp_path: Path) -> None:
+    [ingress] = services.plan_ingresses(1)
+    ingress.detour = state.Detour(kafka=11, postgres=12, redis=13)
+    port_of = {name: 20 + n for n, name in enumerate(services.port_names([ingress]))}
+    urls = {"kafka": "k", "postgres": postgres.url_at(5), "redis": "redis://r"}
+    spec = services.specify(ingress, tmp_path, port_of, urls, [])
+    assert spec.environment["REDIS_URL"] == "redis://127.0.0.1:13/0"
+    assert spec.environment["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:11"
+
+
 def test_the_first_broker_to_end_leaves_its_classes_for_the_quick_start_of_the_next(
     tmp_path: Path,
 ) -> None:

@@ -4,8 +4,13 @@ from collections import Counter
 
 from loadtests.chaos.plan import SERVERS, Kind, plan_storm
 
-PROCESSES = ["enrollment", "enrollment-2", "student", "student-2", "capacity", "capacity-2"]
-LINKS = [f"{process}>{server}" for process in PROCESSES for server in SERVERS]
+SERVICES = ["enrollment", "enrollment-2", "student", "student-2", "capacity", "capacity-2"]
+INGRESSES = ["ingress", "ingress-2"]
+PROCESSES = [*SERVICES, *INGRESSES]
+LINKS = [
+    *(f"{process}>{server}" for process in PROCESSES for server in ("kafka", "postgres")),
+    *(f"{ingress}>redis" for ingress in INGRESSES),
+]
 FIVE_MINUTES = 300.0
 
 
@@ -22,7 +27,7 @@ def test_five_minutes_have_more_than_sixty_kills_spread_over_all_processes_and_s
     plan = plan_storm(7, FIVE_MINUTES, PROCESSES, LINKS)
     kills = Counter(fault.target for fault in plan if fault.kind is Kind.KILL)
 
-    assert kills.total() >= 70
+    assert kills.total() >= 95
     assert set(kills) == {*PROCESSES, *SERVERS}
     assert max(kills.values()) - min(kills.values()) <= 1
 
@@ -32,7 +37,8 @@ def test_every_kind_of_fault_comes_to_every_target_it_can_have() -> None:
     targets = {kind: {fault.target for fault in plan if fault.kind is kind} for kind in Kind}
 
     assert targets[Kind.STOP] == {*PROCESSES, *SERVERS}
-    assert targets[Kind.LEAVE] == {"enrollment-2", "student-2", "capacity-2"}
+    assert targets[Kind.LEAVE] == {"enrollment-2", "student-2", "capacity-2", "ingress-2"}
+    assert targets[Kind.FLUSH] == {"redis"}
     assert targets[Kind.CUT] == targets[Kind.STALL] == targets[Kind.MUTE] == set(LINKS)
 
 
