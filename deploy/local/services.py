@@ -140,7 +140,9 @@ def _reached(plan: ServicePlan, urls: Mapping[str, str]) -> dict[str, str]:
         "kafka": f"{ports.LOOPBACK}:{detour.kafka}",
         "postgres": postgres.url_at(detour.postgres),
     }
-    return reached if detour.redis is None else {**reached, valkey.NAME: valkey.url_at(detour.redis)}
+    if detour.redis is not None:
+        reached[valkey.NAME] = valkey.url_at(detour.redis)
+    return reached
 
 
 def _environment(plan: ServicePlan, port: int, urls: Mapping[str, str]) -> dict[str, str]:
