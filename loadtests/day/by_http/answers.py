@@ -61,12 +61,11 @@ class AnswerLog:
     milliseconds: "array[float]" = field(default_factory=lambda: array("d"))
     without_retry_after: int = 0
     contradictions: list[str] = field(default_factory=list)
-    last_at: float = 0.0
+    last_at: float = 0.0  # when something was accepted: refusals alone lead nowhere
 
     def note(self, number: int, answer: Answer, began: float, now: float) -> None:
         """Add one answer."""
         self.counts[answer.said] += 1
-        self.last_at = now
         if answer.status is not None:
             self.milliseconds.append((now - began) * 1000)
         if answer.status in ASKS_FOR_PATIENCE and answer.retry_after_seconds is None:
@@ -74,6 +73,7 @@ class AnswerLog:
         if answer.enrollment_id is None:
             self.refused[number] = answer.said
         else:
+            self.last_at = now
             self.refused.pop(number, None)
             self._note_accepted(number, answer.enrollment_id)
 
