@@ -49,6 +49,7 @@ class StormReport:
     acknowledged_within_1s: float
     decided_within_1s: float
     ready_seconds: float | None
+    answered_seconds: float | None
     rest_seconds: float | None
     violations: Sequence[str]
     http: HttpReport
@@ -78,14 +79,11 @@ def storm_report(
     http: HttpReport,
 ) -> StormReport:
     """Count what the client saw."""
-    faults: dict[str, dict[str, int]] = {}
-    for (kind, target), count in sorted(tally.inflicted.items()):
-        faults.setdefault(kind.value, {})[target] = count
     last = Counter(heard[-1] for name, heard in log.heard.items() if name in log.first_asked_at)
     return StormReport(
         seed=seed,
         seconds=round(tally.last_fault_at - tally.began_at, 1),
-        faults=faults,
+        faults=faults_of(tally),
         missed=tally.missed,
         kills=tally.kills,
         planned=planned,
@@ -96,10 +94,19 @@ def storm_report(
         acknowledged_within_1s=_acknowledged_soon(log),
         decided_within_1s=_decided_soon(log),
         ready_seconds=_rounded(recovery.ready_seconds),
+        answered_seconds=_rounded(recovery.answered_seconds),
         rest_seconds=_rounded(recovery.rest_seconds),
         violations=violations,
         http=http,
     )
+
+
+def faults_of(tally: Tally) -> dict[str, dict[str, int]]:
+    """Count the faults by kind and target."""
+    faults: dict[str, dict[str, int]] = {}
+    for (kind, target), count in sorted(tally.inflicted.items()):
+        faults.setdefault(kind.value, {})[target] = count
+    return faults
 
 
 def _acknowledged_soon(log: Log) -> float:
@@ -135,7 +142,8 @@ def storm_lines(report: StormReport) -> list[str]:
     ]
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in report.outcomes.items())
     acknowledged, decided = report.acknowledged_within_1s, report.decided_within_1s
-    ready, rest = shown_seconds(report.ready_seconds), shown_seconds(report.rest_seconds)
+    since = (report.ready_seconds, report.answered_seconds, report.rest_seconds)
+    ready, answered, rest = map(shown_seconds, since)
     sagas = report.asked + report.http.enrollments
     return [
         f"storm of {report.seconds:g} s, seed {report.seed}: {report.kills} kills",
@@ -145,7 +153,7 @@ def storm_lines(report: StormReport) -> list[str]:
         f"enrollments: {report.asked:,} asked for; {outcomes}",
         f"within 1 s: {acknowledged:.1%} acknowledged, {decided:.1%} decided",
         *http_lines(report.http),
-        f"after the last fault: ready in {ready}, at rest in {rest}",
+        f"after the last fault: ready in {ready}, all answered in {answered}, at rest in {rest}",
         *violation_lines(report.violations),
         *([none_in(sagas)] if report.is_fine else ()),
     ]

@@ -10,7 +10,7 @@ from uuid import UUID
 from loadtests.chaos.workload import SECTIONS_A_REQUEST_MAX
 from shared.identifiers import SectionId, StudentId
 
-TOGETHER_MAX: Final = 4  # so many ask for the same at the same moment
+TOGETHER_MAX: Final = 4
 HANG_UP_SECONDS_MAX: Final = 0.02  # about as long as an answer takes
 
 Content = tuple[StudentId, frozenset[SectionId]]
@@ -55,6 +55,7 @@ class Habits:
     requests_per_second: float
     keyless: float = 0.2
     together: float = 0.1
+    together_max: int = TOGETHER_MAX  # so many ask for the same at the same moment
     hang_up: float = 0.1
     later: float = 0.15
     later_seconds_max: float = 30.0
@@ -110,7 +111,7 @@ def _with_company(
         first = replace(first, hangs_up_after=random.uniform(0.0, HANG_UP_SECONDS_MAX))
     yield first
     if random.random() < habits.together:
-        for _ in range(random.randint(1, TOGETHER_MAX - 1)):
+        for _ in range(random.randint(1, habits.together_max - 1)):
             yield _shuffled(random, replace(first, hangs_up_after=None))
     if random.random() < habits.later:
         yield _later(random, _shuffled(random, first), habits.later_seconds_max)

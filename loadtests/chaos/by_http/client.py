@@ -15,7 +15,7 @@ from loadtests.chaos.by_http.log import Answer, HttpLog, Try, said_by
 from loadtests.chaos.client import ClientError
 from loadtests.chaos.workload import TERM
 
-ANSWER_SECONDS: Final = 5.0  # what has no answer by then is lost
+ANSWER_SECONDS: Final = 10.0  # what has no answer by then is lost
 LOST_PAUSE_SECONDS: Final = 0.2  # and twice as long each time, up to the longest
 LOST_PAUSE_SECONDS_MAX: Final = 2.0
 JITTER: Final = 0.25  # those who were refused together do not come back together

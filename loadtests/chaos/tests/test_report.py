@@ -40,7 +40,7 @@ def report_of(log: Log, *, kills: int = 2, missed: int = 0, **changed: Any) -> S
     given = {
         "http": http,
         "planned": 1,
-        "recovery": Recovery(1.0, 2.0),
+        "recovery": Recovery(1.0, 1.5, 2.0),
         "violations": [],
         **changed,
     }

@@ -1,0 +1,1 @@
+"""Ten thousand requests and their repeats while Redis fails: is each decided once?"""
