@@ -213,7 +213,11 @@ class GuardedProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _is_understood(self) -> bool:
-        return self.parser.get_http_version() in VERSIONS and self.parser.get_method() != b"CONNECT"
+        version = self.parser.get_http_version()
+        if version not in VERSIONS or self.parser.get_method() == b"CONNECT":
+            return False
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        return hosts == 1 or (hosts == 0 and version == "1.0")
 
     def _measure_head(self) -> None:
         fields = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)

@@ -1,5 +1,6 @@
 """Reads what a request carries: its body, its Idempotency-Key, what it prefers."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -22,11 +23,20 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" or "content-encoding" in request.headers:
         raise Problem(ProblemType.UNSUPPORTED_MEDIA_TYPE)
+    text = await request.body()
     try:
-        return model.model_validate_json(await request.body())
+        body = model.model_validate_json(text)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise refused(found) from None
+    json.loads(text, object_pairs_hook=_distinct)
+    return body
+
+
+def _distinct(members: list[tuple[str, Any]]) -> None:
+    """Refuse an object that names a member twice: whoever else reads it may see the other one."""
+    if len({name for name, _ in members}) < len(members):
+        raise Problem(ProblemType.MALFORMED_BODY, "the body names a field twice")
 
 
 def refused(found: Sequence[Mapping[str, Any]]) -> Problem:
@@ -56,3 +66,10 @@ def wait_seconds(request: Request, maximum_seconds: float) -> float:
     """Read how long a client would wait for the outcome; 0 where it would not."""
     found = WAIT.search(request.headers.get("prefer", ""))
     return min(float(found[1]), maximum_seconds) if found else 0.0
+
+
+def accepts(request: Request, media_type: str) -> bool:
+    """Tell whether a client takes this form of an answer; one that does not say takes any."""
+    given = ",".join(request.headers.getlist("accept")) or "*/*"
+    taken = {one.partition(";")[0].strip().lower() for one in given.split(",")}
+    return not taken.isdisjoint({media_type, media_type.partition("/")[0] + "/*", "*/*"})

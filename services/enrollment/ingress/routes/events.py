@@ -14,6 +14,7 @@ from services.enrollment.ingress.documenting import header, operation, problems,
 from services.enrollment.ingress.known import Known
 from services.enrollment.ingress.limits import step_aside
 from services.enrollment.ingress.problems import Problem, ProblemType
+from services.enrollment.ingress.reading import accepts
 from services.enrollment.ingress.routes.enrollments import LOOKING_FOR_ONE
 from services.enrollment.ingress.view.model import Happening
 from shared.identifiers import EnrollmentId
@@ -70,6 +71,8 @@ def event_router(paths: EventPaths) -> APIRouter:
         The stream ends when all has happened that will: the outcome, and what it gives back.
         """
         caller = paths.access.caller(request.headers.get("authorization"))
+        if not accepts(request, EVENT_STREAM):
+            raise Problem(ProblemType.NOT_ACCEPTABLE)
         await paths.known.of(caller, enrollment_id)
         changes = paths.watching.changes(enrollment_id, _last_event_id(request))
         step_aside(request.scope)

@@ -125,14 +125,17 @@ async def test_the_answer_arrives_though_the_client_is_still_sending() -> None:
         b"hello\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # the beginning of TLS
         b"GET /fine\r\n\r\n",
+        b"GET /fine HTTP/1.1\r\n\r\n",
+        b"GET /fine HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /fine HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n",
         b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /fine HTTP/1.1\r\nFoo : b\r\n\r\n",
-        b"GET /fine HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /echo HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET /fine HTTP/1.1\r\nHost: a\r\nFoo : b\r\n\r\n",
+        SLOW + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
     ],
 )
 async def test_what_is_no_http_is_refused_with_a_problem(raw: bytes) -> None:
@@ -144,6 +147,13 @@ async def test_what_is_no_http_is_refused_with_a_problem(raw: bytes) -> None:
 
     assert answer.status == 400
     assert answer.problem == "malformed-request"
+
+
+async def test_a_client_of_http_1_0_need_not_say_whom_it_means() -> None:
+    with running() as server:
+        answer = await exchange(server.port, b"GET /fine HTTP/1.0\r\n\r\n")
+
+    assert answer.body == b"fine"
 
 
 # Bodies
@@ -186,7 +196,9 @@ async def test_a_body_that_nobody_reads_is_not_read_for_ever() -> None:
 async def test_an_endless_body_is_cut() -> None:
     with running(body_bytes_max=1024) as server:
         async with connected(server.port) as client:
-            await client.send(b"POST /unread HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await client.send(
+                b"POST /unread HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
             assert (await client.answer()).body == b"fine"
             with pytest.raises(OSError, match=r"reset|Broken pipe|lost"):
                 await asyncio.wait_for(flood(client), 5)
@@ -200,7 +212,7 @@ async def flood(client: Socket) -> None:
 
 
 async def test_an_endless_trailer_is_refused() -> None:
-    raw = b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: "
+    raw = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: "
     with running(body_bytes_max=1024) as server:
         answer = await exchange(server.port, raw, *[b"y" * 10_000] * 20)
 
@@ -208,7 +220,7 @@ async def test_an_endless_trailer_is_refused() -> None:
 
 
 async def test_trailers_are_not_taken_for_headers() -> None:
-    raw = b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+    raw = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
     with running() as server:
         answer = await exchange(server.port, raw + b"X-Correlation-ID: late\r\n\r\n")
 
@@ -219,9 +231,7 @@ async def test_trailers_are_not_taken_for_headers() -> None:
 async def test_a_client_that_waits_for_a_go_gets_it() -> None:
     with running() as server:
         async with connected(server.port) as client:
-            await client.send(
-                b"POST /echo HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
-            )
+            await client.send(request("POST", "/echo", "Content-Length: 2", "Expect: 100-continue"))
             assert (await client.answer()).status == 100
             await client.send(b"hi")
             assert (await client.answer()).body == b"hi"
@@ -397,7 +407,7 @@ async def test_a_second_request_that_is_no_http_does_not_spoil_the_answer_to_the
 
 
 async def test_a_second_body_that_is_no_http_does_not_spoil_the_answer_to_the_first() -> None:
-    bad = b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    bad = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
     with running() as server:
         async with connected(server.port) as client:
             await client.send(get("/gate") + bad)

@@ -98,7 +98,7 @@ async def test_a_header_with_a_line_end_in_it_is_no_http(injected: bytes) -> Non
 
 async def test_the_correlation_id_is_in_problems_of_the_server_itself() -> None:
     with running(request_read_seconds=0.3) as server:
-        raw = b"GET / HTTP/1.1\r\nX-Correlation-ID: a-1\r\nX-Slow: "
+        raw = b"GET / HTTP/1.1\r\nHost: a\r\nX-Correlation-ID: a-1\r\nX-Slow: "
         answer = await exchange(server.port, raw)
 
     assert answer.headers["x-correlation-id"] == "a-1"
