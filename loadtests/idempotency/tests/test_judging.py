@@ -1,5 +1,7 @@
 """What is found where only Redis failed, on logs and tables made by hand."""
 
+from dataclasses import replace
+
 from loadtests.auditor.tables import EnrollmentRow
 from loadtests.chaos.by_http.tests.making import LOST, HttpDay, accepted, ask_of, refused
 from loadtests.chaos.workload import TERM
@@ -39,10 +41,11 @@ def test_a_row_that_nobody_asked_for_is_found() -> None:
 
 def test_an_error_of_the_server_is_found_and_a_lost_connection_is_none() -> None:
     made = day()
+    made.try_(ask_of(), replace(refused(503), said="503 kafka-unavailable"), accepted("e1"))
     assert list(refused_without_redis(made.log)) == []
 
     made.try_(ask_of(), refused(503), accepted("e1"))
 
     assert list(refused_without_redis(made.log)) == [
-        "ask 2: answered 503, though only Redis was away"
+        "ask 3: answered 503, though only Redis was away"
     ]
