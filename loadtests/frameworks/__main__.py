@@ -1,10 +1,10 @@
-"""Measure each pair of framework and server in turn, several times, and print a table."""
+"""Measure each pair of framework and server in turn, many times, and print a table."""
 
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -17,14 +17,12 @@ from deploy.local.servers import local_servers
 from deploy.local.tokens import issuer_with
 from loadtests.frameworks.asking import prepare
 from loadtests.frameworks.load import LoadError
-from loadtests.frameworks.measuring import Bench, Round
+from loadtests.frameworks.measuring import Bench, Round, Server
 from loadtests.frameworks.pairs import PAIRS, Pair, installed
-from loadtests.frameworks.report import load_sentence, table
+from loadtests.frameworks.report import NeverQuietError, load_sentence, quiet, table
 from shared.topics import create_topics
 
 OURS: Final = ("fastapi", "starlette", "uvicorn", "httptools", "uvloop")
-ATTEMPTS_MAX: Final = 20
-PAUSE_SECONDS: Final = 5.0
 
 Measured = dict[Pair, list[Round]]
 
@@ -38,68 +36,70 @@ def main() -> int:
     try:
         with TemporaryDirectory() as name, local_servers(Path(name)) as servers:
             create_topics(servers.kafka_url)
-            keys.make(Path(name))
-            _say("signing tokens")
-            issuer = issuer_with(keys.private_key_file(Path(name)))
-            requests = prepare(wishes.warm_up + wishes.requests, issuer)
-            bench = Bench(servers, Path(name), requests, wishes.warm_up, wishes.connections)
-            rounds = _measure(bench, pairs, wishes)
-    except (StackError, LoadError) as error:
+            rounds = _measure(Bench(servers, Path(name), wishes.connections), pairs, wishes)
+        kept = quiet(rounds, wishes.others_max)
+    except (StackError, LoadError, NeverQuietError) as error:
         _say(str(error))
         return 2
-    print("\n".join([*table(rounds), "", _how(wishes, pairs), load_sentence(rounds)]))
+    print("\n".join([*table(kept), "", _how(wishes, pairs), load_sentence(kept)]))
     return 0
 
 
 def _wishes() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.frameworks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=6000, help="that count, in each round")
-    parser.add_argument("--warm-up", type=int, default=1000, help="requests before them")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--requests", type=int, default=1000, help="that count, in each round")
+    parser.add_argument("--warm-up", type=int, default=200, help="requests before them")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument(
         "--others-max",
         type=float,
         default=100,
         metavar="PERCENT",
-        help="repeat a round in which others took more of the machine",
+        help="leave out rounds in which others took more of the machine",
     )
     return parser.parse_args()
 
 
 def _measure(bench: Bench, pairs: Sequence[Pair], wishes: argparse.Namespace) -> Measured:
     """Take the pairs in turn, so that what else goes on meets them all."""
+    a_round = wishes.warm_up + wishes.requests
+    requests = _prepare(bench.directory, wishes.rounds * a_round)
     measured: Measured = {pair: [] for pair in pairs}
-    for number in range(wishes.rounds):
-        for place, pair in enumerate(pairs):
-            one = _quiet_round(bench, pair, f"{number}-{place}", wishes.others_max)
-            measured[pair].append(one)
-            _say(
-                f"round {number + 1}: {pair.label}: {one.per_second:,.0f}/s, {one.cpu_us:.0f} µs, "
-                f"others {one.others_percent:.0f} %"
-            )
+    with ExitStack() as stack:
+        running = [stack.enter_context(bench.running(pair)) for pair in pairs]
+        for first in range(0, len(requests), a_round):
+            part = requests[first : first + a_round]
+            for server in running:
+                one = server.measure(part[: wishes.warm_up], part[wishes.warm_up :])
+                measured[server.pair].append(one)
+                _tell(server, one, len(measured[server.pair]))
+    for pair in pairs:
+        bench.require_all_in_redis(pair, len(requests))
     return measured
 
 
-def _quiet_round(bench: Bench, pair: Pair, name: str, others_max: float) -> Round:
-    """Repeat a round while others are busy; where they always are, take the quietest."""
-    tried = []
-    for attempt in range(ATTEMPTS_MAX):
-        tried.append(bench.measure(pair, f"{name}-{attempt}"))
-        if tried[-1].others_percent <= others_max:
-            break
-        _say(f"{pair.label}: others took {tried[-1].others_percent:.0f} %: once more")
-        time.sleep(PAUSE_SECONDS)
-    return min(tried, key=lambda one: one.others_percent)
+def _prepare(directory: Path, count: int) -> list[bytes]:
+    _say("signing tokens")
+    keys.make(directory)
+    return prepare(count, issuer_with(keys.private_key_file(directory)))
+
+
+def _tell(server: Server, one: Round, number: int) -> None:
+    _say(
+        f"round {number}: {server.pair.label}: {one.per_second:,.0f}/s, {one.cpu_us:.0f} µs, "
+        f"p50 {one.p50_ms:.1f} ms, p99 {one.p99_ms:.1f} ms, others {one.others_percent:.0f} %, "
+        f"load average {one.load_average:.1f}"
+    )
 
 
 def _how(wishes: argparse.Namespace, pairs: Sequence[Pair]) -> str:
     theirs = sorted({name for pair in pairs for name in pair.packages})
     versions = ", ".join(f"{name} {version(name)}" for name in (*OURS, *theirs))
     return (
-        f"Medians of {wishes.rounds} rounds of {wishes.requests:,} requests over "
-        f"{wishes.connections} connections; {os.cpu_count()} cores; "
-        f"Python {python_version()}, {versions}."
+        f"Medians of rounds of {wishes.requests:,} requests over {wishes.connections} connections, "
+        f"those in which others took at most {wishes.others_max:.0f} % of the machine; "
+        f"{os.cpu_count()} cores; Python {python_version()}, {versions}."
     )
 
 

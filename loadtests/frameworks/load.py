@@ -5,8 +5,9 @@ It is so plain because it shares the machine with what it measures.
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, cast
 
@@ -31,84 +32,92 @@ class Sent:
     milliseconds: list[float]
 
 
-async def send_all(port: int, requests: Sequence[bytes], connections: int) -> Sent:
-    """Send everything, and wait for a 202 to each."""
+@asynccontextmanager
+async def connected(port: int, connections: int) -> AsyncIterator["Client"]:
+    """Open connections, and close all, however it ends."""
     loop = asyncio.get_running_loop()
-    waiting, milliseconds = iter(requests), list[float]()
-    began = perf_counter()
-    clients = [_Connection(waiting, milliseconds, loop.create_future()) for _ in range(connections)]
+    opened: list[_Connection] = []
     try:
-        for client in clients:
-            await loop.create_connection(client.itself, LOOPBACK, port)
-        async with asyncio.timeout(ANSWER_SECONDS):
-            await asyncio.gather(*(client.ended for client in clients))
+        for _ in range(connections):
+            _, one = await loop.create_connection(_Connection, LOOPBACK, port)
+            opened.append(one)
+        yield Client(opened)
     finally:
-        await _close(clients)
-    return Sent(perf_counter() - began, milliseconds)
+        for one in opened:
+            one.transport.abort()
+        await asyncio.gather(*(one.lost for one in opened))
+
+
+class Client:
+    """Sends over all its connections at once."""
+
+    def __init__(self, connections: Sequence["_Connection"]) -> None:
+        self._connections = connections
+
+    async def send(self, requests: Sequence[bytes]) -> Sent:
+        """Send everything, and wait for a 202 to each."""
+        assert len(requests) >= len(self._connections)
+        ended = asyncio.get_running_loop().create_future()
+        work = _Work(iter(requests), len(requests), ended)
+        began = perf_counter()
+        for connection in self._connections:
+            connection.begin(work)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await ended
+        return Sent(perf_counter() - began, work.milliseconds)
+
+
+@dataclass
+class _Work:
+    """What all connections send together."""
+
+    waiting: Iterator[bytes]
+    unanswered: int
+    ended: "asyncio.Future[None]"
+    milliseconds: list[float] = field(default_factory=list)
+
+    def answered(self, milliseconds: float) -> None:
+        self.milliseconds.append(milliseconds)
+        self.unanswered -= 1
+        if self.unanswered == 0:
+            self.ended.set_result(None)
+
+    def fail(self, why: str) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(LoadError(why))
 
 
 class _Connection(asyncio.Protocol):
-    """`ended` is done once it is closed, and fails where that is too early."""
-
-    def __init__(
-        self,
-        waiting: Iterator[bytes],
-        milliseconds: list[float],
-        ended: "asyncio.Future[None]",
-    ) -> None:
-        self._waiting = waiting
-        self._milliseconds = milliseconds
+    def __init__(self) -> None:
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._received = b""
-        self._why = "the server has closed the connection"
-        self._is_finished = False
-        self.transport: asyncio.Transport | None = None
-        self.ended = ended
-
-    def itself(self) -> "_Connection":
-        """Be one's own factory, as the event loop wants one."""
-        return self
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._send_next(self.transport)
+
+    def begin(self, work: _Work) -> None:
+        self._work = work
+        self._send_next()
 
     def data_received(self, data: bytes) -> None:
-        assert self.transport is not None
         self._received += data
         head, found, body = self._received.partition(HEAD_END)
         if not found:
             return
         length = LENGTH.search(head + b"\r")
         if head[9:12] != ACCEPTED or length is None:
-            self._why = f"the server answered: {self._received[:SHOWN_MAX]!r}"
-            self.transport.abort()
+            self._work.fail(f"the server answered: {self._received[:SHOWN_MAX]!r}")
         elif len(body) >= int(length[1]):
-            self._milliseconds.append((perf_counter() - self._sent_at) * 1000)
             self._received = b""
-            self._send_next(self.transport)
+            self._work.answered((perf_counter() - self._sent_at) * 1000)
+            self._send_next()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        if self.ended.done():
-            return
-        if self._is_finished:
-            self.ended.set_result(None)
-        else:
-            self.ended.set_exception(LoadError(self._why))
+        self._work.fail("the server has closed the connection")
+        self.lost.set_result(None)
 
-    def _send_next(self, transport: asyncio.Transport) -> None:
-        request = next(self._waiting, None)
-        if request is None:
-            self._is_finished = True
-            transport.close()
-            return
-        self._sent_at = perf_counter()
-        transport.write(request)
-
-
-async def _close(clients: Sequence[_Connection]) -> None:
-    """Leave nothing open, however it ended."""
-    opened = [client for client in clients if client.transport is not None]
-    for client in opened:
-        cast("asyncio.Transport", client.transport).abort()
-    if opened:
-        await asyncio.wait([client.ended for client in opened])
+    def _send_next(self) -> None:
+        request = next(self._work.waiting, None)
+        if request is not None:
+            self._sent_at = perf_counter()
+            self.transport.write(request)

@@ -1,13 +1,14 @@
-"""Starts one server process of a pair, sends it the requests, and reads what that took."""
+"""Runs one server process of a pair, sends it requests, and reads what that took."""
 
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
 from typing import Final
+from uuid import uuid4
 
 import psutil
 import redis
@@ -19,10 +20,10 @@ from deploy.local.processes import Child, ProcessSpec, stop, wait_until
 from deploy.local.servers import LocalServers
 from loadtests.day.cpu import usage_of
 from loadtests.frameworks import serving, told
-from loadtests.frameworks.load import LoadError, send_all
+from loadtests.frameworks.load import LoadError, Sent, connected
 from loadtests.frameworks.pairs import Pair
 
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = "30"  # on a busy machine too, nothing is done without Redis
 SCANNED_AT_ONCE: Final = 1000
 
@@ -40,25 +41,46 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Where servers and keys are, and what is sent."""
+class Used:
+    """Seconds of processors: of the server, of all that is ours, and of the whole machine."""
 
-    servers: LocalServers
-    directory: Path
-    requests: Sequence[bytes]
-    warm_up: int
+    server: float
+    ours: float
+    machine: float
+
+    def since(self, before: "Used") -> "Used":
+        """Give the difference."""
+        return Used(
+            self.server - before.server, self.ours - before.ours, self.machine - before.machine
+        )
+
+    def others_percent(self, seconds: float) -> float:
+        """Tell how much of the machine was neither ours nor idle."""
+        cores = os.cpu_count() or 1
+        return max(0.0, 100 * (self.machine - self.ours) / (seconds * cores))
+
+
+def used_with(server: int) -> Used:
+    """Read what has been used so far."""
+    times = psutil.cpu_times()
+    of = usage_of({"server": server, "ours": os.getpid()})
+    busy = times.user + times.nice + times.system + times.irq + times.softirq
+    return Used(of["server"].seconds, of["ours"].seconds, busy)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process of a pair."""
+
+    pair: Pair
+    pid: int
+    port: int
     connections: int
 
-    def measure(self, pair: Pair, name: str) -> Round:
-        """Do one round, with keys and quotas that no other round of another name has touched."""
+    def measure(self, warm_up: Sequence[bytes], counted: Sequence[bytes]) -> Round:
+        """Do one round with requests that this server has not seen."""
         load_average = os.getloadavg()[0]
-        with _running(self._spec(pair, name)) as (pid, port):
-            uvloop.run(send_all(port, self.requests[: self.warm_up], self.connections))
-            counted = self.requests[self.warm_up :]
-            before = _used(pid)
-            sent = uvloop.run(send_all(port, counted, self.connections))
-            used = _used(pid).since(before)
-        self._require_all_in_redis(name)
+        sent, used = uvloop.run(self._send(warm_up, counted))
         percentiles = quantiles(sent.milliseconds, n=100)
         return Round(
             per_second=len(counted) / sent.seconds,
@@ -69,26 +91,43 @@ class Bench:
             others_percent=used.others_percent(sent.seconds),
         )
 
-    def _require_all_in_redis(self, name: str) -> None:
-        """Raise unless every answer is remembered: without Redis there is less to do."""
-        with redis.Redis.from_url(self.servers.redis_url) as client:
-            pattern = f"{_prefix(name)}*"
-            found = sum(1 for _ in client.scan_iter(pattern, count=SCANNED_AT_ONCE))
-        if found != len(self.requests):
-            raise LoadError(f"Redis remembers {found} of {len(self.requests)} answers")
+    async def _send(self, warm_up: Sequence[bytes], counted: Sequence[bytes]) -> tuple[Sent, Used]:
+        async with connected(self.port, self.connections) as client:
+            await client.send(warm_up)
+            before = used_with(self.pid)
+            sent = await client.send(counted)
+            return sent, used_with(self.pid).since(before)
 
-    def _spec(self, pair: Pair, name: str) -> ProcessSpec:
-        port = ports.keep_or_choose([name], {})[name]
-        return ProcessSpec(
+
+@dataclass(frozen=True)
+class Bench:
+    """Where servers and keys are."""
+
+    servers: LocalServers
+    directory: Path
+    connections: int
+    run: str = field(default_factory=lambda: str(uuid4()))
+
+    @contextmanager
+    def running(self, pair: Pair) -> Iterator[Server]:
+        """Run the server process of a pair."""
+        port = ports.keep_or_choose([pair.name], {})[pair.name]
+        spec = ProcessSpec(
             name=pair.label,
             command=(sys.executable, "-m", serving.__name__),
-            log=self.directory / "server.log",
+            log=self.directory / f"{pair.name}.log",
             url=f"http://{ports.LOOPBACK}:{port}",
             is_ready=lambda: ports.accepts(port),
-            environment=self._environment(pair, name, port),
+            environment=self._environment(pair, port),
         )
+        child = Child(spec)
+        try:
+            _await_ready(child)
+            yield Server(pair, child.identity.pid, port, self.connections)
+        finally:
+            stop([child])
 
-    def _environment(self, pair: Pair, name: str, port: int) -> Mapping[str, str]:
+    def _environment(self, pair: Pair, port: int) -> Mapping[str, str]:
         return {
             told.FRAMEWORK: pair.framework,
             told.SERVER: pair.server,
@@ -97,50 +136,26 @@ class Bench:
             "KAFKA_BOOTSTRAP_SERVERS": self.servers.kafka_url,
             "REDIS_URL": self.servers.redis_url,
             "JWT_PUBLIC_KEY_FILE": str(keys.public_key_file(self.directory)),
-            "IDEMPOTENCY_KEY_PREFIX": _prefix(name),
+            "IDEMPOTENCY_KEY_PREFIX": self._prefix(pair),
             "REDIS_TIMEOUT_SECONDS": PATIENCE_SECONDS,
             "KAFKA_TIMEOUT_SECONDS": PATIENCE_SECONDS,
-            "PYTHONUNBUFFERED": "1",
         }
 
+    def _prefix(self, pair: Pair) -> str:
+        return f"{self.run}-{pair.name}:"
 
-def _prefix(name: str) -> str:
-    return f"frameworks-{name}:"
-
-
-@dataclass(frozen=True)
-class _Used:
-    """Seconds of processors: of the server, of all that is ours, and of the whole machine."""
-
-    server: float
-    ours: float
-    machine: float
-
-    def since(self, before: "_Used") -> "_Used":
-        return _Used(
-            self.server - before.server, self.ours - before.ours, self.machine - before.machine
-        )
-
-    def others_percent(self, seconds: float) -> float:
-        cores = os.cpu_count() or 1
-        return max(0.0, 100 * (self.machine - self.ours) / (seconds * cores))
+    def require_all_in_redis(self, pair: Pair, sent: int) -> None:
+        """Raise unless every answer is remembered: without Redis there is less to do."""
+        with redis.Redis.from_url(self.servers.redis_url) as client:
+            pattern = f"{self._prefix(pair)}*"
+            found = sum(1 for _ in client.scan_iter(pattern, count=SCANNED_AT_ONCE))
+        if found != sent:
+            raise LoadError(f"{pair.label}: Redis remembers {found} of {sent} answers")
 
 
-def _used(server: int) -> _Used:
-    times = psutil.cpu_times()
-    of = usage_of({"server": server, "ours": os.getpid()})
-    busy = times.user + times.nice + times.system + times.irq + times.softirq
-    return _Used(of["server"].seconds, of["ours"].seconds, busy)
-
-
-@contextmanager
-def _running(spec: ProcessSpec) -> Iterator[tuple[int, int]]:
-    child = Child(spec)
-    try:
-        if not wait_until(lambda: spec.is_ready() or child.has_exited(), START_SECONDS):
-            raise with_log(f"{spec.name} did not get ready.", spec.log)
-        if child.has_exited():
-            raise with_log(f"{spec.name} has ended.", spec.log)
-        yield child.identity.pid, int(spec.url.rpartition(":")[2])
-    finally:
-        stop([child])
+def _await_ready(child: Child) -> None:
+    spec = child.spec
+    if not wait_until(lambda: spec.is_ready() or child.has_exited(), START_SECONDS):
+        raise with_log(f"{spec.name} did not get ready.", spec.log)
+    if child.has_exited():
+        raise with_log(f"{spec.name} has ended.", spec.log)

@@ -15,6 +15,11 @@ class Pair:
     label: str
     packages: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """Give a name for files and keys."""
+        return f"{self.framework}-on-{self.server}"
+
     def missing(self) -> list[str]:
         """Name the packages that are not installed."""
         return [name for name in self.packages if find_spec(name) is None]
@@ -24,6 +29,7 @@ REFERENCE: Final = Pair("fastapi_raw", "uvicorn_httptools", "FastAPI, raw reques
 PAIRS: Final[Sequence[Pair]] = (
     Pair("fastapi_typed", "uvicorn_httptools", "FastAPI, typed body, on uvicorn"),
     REFERENCE,
+    Pair("fastapi_bypassed", "uvicorn_httptools", "the same, by a route of Starlette's"),
     Pair("fastapi_raw", "uvicorn_guarded", "the same, behind our own limits"),
     Pair("fastapi_raw", "uvicorn_h11", "the same, on uvicorn with h11"),
     Pair("starlette_raw", "uvicorn_httptools", "Starlette on uvicorn"),

@@ -1,50 +1,62 @@
-"""What was measured, as a table in Markdown: medians, and a ratio within each round."""
+"""What was measured, as a table in Markdown: medians of the rounds in which others kept quiet."""
 
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median
+from statistics import median, quantiles
 from typing import Final
 
 from loadtests.frameworks.measuring import Round
 from loadtests.frameworks.pairs import REFERENCE, Pair
 
+ROUNDS_MIN: Final = 2
 HEAD: Final = (
-    "| | requests/s | p50 | p99 | CPU a request | least to most | of the reference's |",
-    "|---|---|---|---|---|---|---|",
+    "| | requests/s | p50 | p99 | CPU a request | half of them | of the reference's | rounds |",
+    "|---|---|---|---|---|---|---|---|",
 )
 
 Rounds = Mapping[Pair, Sequence[Round]]
 
 
+class NeverQuietError(Exception):
+    """There is nothing to take a median of."""
+
+
+def quiet(rounds: Rounds, others_max: float) -> dict[Pair, list[Round]]:
+    """Leave out rounds in which others took more of the machine."""
+    kept = {
+        pair: [one for one in of_pair if one.others_percent <= others_max]
+        for pair, of_pair in rounds.items()
+    }
+    for pair, of_pair in kept.items():
+        if len(of_pair) < ROUNDS_MIN:
+            raise NeverQuietError(
+                f"{pair.label}: others were busy in all rounds but {len(of_pair)}"
+            )
+    return kept
+
+
 def table(rounds: Rounds) -> list[str]:
     """Give a row for each pair; the reference's row is in bold."""
-    return [*HEAD, *(_row(pair, rounds) for pair in rounds)]
+    reference = median(one.cpu_us for one in rounds[REFERENCE])
+    return [*HEAD, *(_row(pair, of_pair, reference) for pair, of_pair in rounds.items())]
 
 
-def _row(pair: Pair, rounds: Rounds) -> str:
-    own = rounds[pair]
-
+def _row(pair: Pair, rounds: Sequence[Round], reference: float) -> str:
     def middle(of: Callable[[Round], float]) -> float:
-        return median(of(one) for one in own)
+        return median(of(one) for one in rounds)
 
-    cpu = [one.cpu_us for one in own]
+    cpu = [one.cpu_us for one in rounds]
+    first, _, last = quantiles(cpu, n=4)
     cells = (
         f"**{pair.label}**" if pair == REFERENCE else pair.label,
         f"{middle(lambda one: one.per_second):,.0f}",
         f"{middle(lambda one: one.p50_ms):.1f} ms",
         f"{middle(lambda one: one.p99_ms):.1f} ms",
         f"{median(cpu):.0f} µs",
-        f"{min(cpu):.0f} to {max(cpu):.0f} µs",
-        _ratio(own, rounds.get(REFERENCE, ())),
+        f"{first:.0f} to {last:.0f} µs",
+        f"{median(cpu) / reference:.2f}",
+        f"{len(rounds)}",
     )
     return f"| {' | '.join(cells)} |"
-
-
-def _ratio(own: Sequence[Round], reference: Sequence[Round]) -> str:
-    """Compare within each round: what else the machine does changes from one to the next."""
-    if not reference:
-        return "not measured"
-    ratios = [one.cpu_us / other.cpu_us for one, other in zip(own, reference, strict=True)]
-    return f"{median(ratios):.2f}"
 
 
 def load_sentence(rounds: Rounds) -> str:

@@ -10,8 +10,8 @@ from services.enrollment.ingress.reading import idempotency_key, read_body
 from services.enrollment.ingress.resources import EnrollmentAsked
 
 
-def new_app(work: Work) -> Starlette:
-    """Make the application."""
+def route(work: Work) -> Route:
+    """Make the route."""
 
     async def enroll(request: Request) -> Response:
         headers = request.headers
@@ -21,5 +21,9 @@ def new_app(work: Work) -> Starlette:
         answer = reply.answer
         return Response(answer.body, answer.status, headers_of(reply), MEDIA_TYPE)
 
-    routes = [Route("/enrollments", enroll, methods=["POST"])]
-    return Starlette(routes=routes, lifespan=work.lifespan)
+    return Route("/enrollments", enroll, methods=["POST"])
+
+
+def new_app(work: Work) -> Starlette:
+    """Make the application."""
+    return Starlette(routes=[route(work)], lifespan=work.lifespan)

@@ -1,8 +1,6 @@
 """One round on real servers: the reference's server does our work, and is measured."""
 
-from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer
@@ -26,8 +24,14 @@ WARM_UP = 20
 def bench(servers: LocalServers, tmp_path: Path) -> Bench:
     """A small bench."""
     keys.make(tmp_path)
-    issuer = issuer_with(keys.private_key_file(tmp_path))
-    return Bench(servers, tmp_path, prepare(WARM_UP + REQUESTS, issuer), WARM_UP, connections=4)
+    return Bench(servers, tmp_path, connections=4)
+
+
+@pytest.fixture
+def requests(bench: Bench) -> list[bytes]:
+    """Enough for one round."""
+    issuer = issuer_with(keys.private_key_file(bench.directory))
+    return prepare(WARM_UP + REQUESTS, issuer)
 
 
 def published(servers: LocalServers) -> int:
@@ -38,19 +42,27 @@ def published(servers: LocalServers) -> int:
         consumer.close()
 
 
-def test_the_reference_does_all_the_work_and_is_measured(bench: Bench) -> None:
+def test_the_reference_does_all_the_work_and_is_measured(
+    bench: Bench, requests: list[bytes]
+) -> None:
     before = published(bench.servers)
 
-    one = bench.measure(REFERENCE, str(uuid4()))
+    with bench.running(REFERENCE) as server:
+        one = server.measure(requests[:WARM_UP], requests[WARM_UP:])
 
-    assert published(bench.servers) - before == WARM_UP + REQUESTS
+    assert published(bench.servers) - before == len(requests)
+    bench.require_all_in_redis(REFERENCE, len(requests))
+    with pytest.raises(LoadError, match=f"remembers {len(requests)} of 1000"):
+        bench.require_all_in_redis(REFERENCE, 1000)
     assert one.per_second > 0
     assert 0 < one.p50_ms <= one.p99_ms
     assert one.cpu_us > 0
 
 
-def test_another_answer_than_202_ends_the_measurement_with_what_it_was(bench: Bench) -> None:
-    without_token = [one.replace(b"Bearer", b"Basic") for one in bench.requests]
+def test_another_answer_than_202_ends_the_measurement_with_what_it_was(
+    bench: Bench, requests: list[bytes]
+) -> None:
+    without_token = [one.replace(b"Bearer", b"Basic") for one in requests]
 
-    with pytest.raises(LoadError, match="500"):
-        replace(bench, requests=without_token).measure(REFERENCE, str(uuid4()))
+    with bench.running(REFERENCE) as server, pytest.raises(LoadError, match="500"):
+        server.measure(without_token[:WARM_UP], without_token[WARM_UP:])
