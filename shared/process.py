@@ -83,7 +83,8 @@ class Parts(Generic[State]):
     """What makes a service that service; its consumer group has its name.
 
     A repeated event changes nothing where `uses_inbox` says of its topic that ids are kept, or
-    where the reactions themselves see to it.
+    where the reactions themselves see to it. What cannot be read is parked by those whose business
+    it is, and passed over by who only looks on.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Parts(Generic[State]):
     save: Save[State]
     patient: frozenset[type[Event]] = frozenset()  # their reactions can wait for the next event
     uses_inbox: Callable[[str], bool] = codec.uses_inbox
+    parks_unreadable: bool = True
     timers: Sequence[Timer] = field(default=())
     after_batch: Tick | None = None  # runs before the next batch is read
 
@@ -149,6 +151,7 @@ class Process(Generic[State]):
             database_breaker=self._database_breaker,
             on_handled=self._on_handled,
             uses_inbox=parts.uses_inbox,
+            parks_unreadable=parts.parks_unreadable,
         )
         app, channel = new_app(f"{parts.name}-{settings.instance}", worker.handle)
         self._consumer = ConsumerService(lambda: self._new_consumer(channel))

@@ -52,6 +52,7 @@ class Worker(Generic[State]):
         database_breaker: Guard,
         on_handled: Callable[[Handled], Awaitable[None]],
         uses_inbox: Callable[[str], bool] = uses_inbox,
+        parks_unreadable: bool = True,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -61,6 +62,7 @@ class Worker(Generic[State]):
         self._breaker = database_breaker
         self._on_handled = on_handled
         self._uses_inbox = uses_inbox
+        self._parks_unreadable = parks_unreadable
         self._sleep = sleep
         self._random = random
 
@@ -88,7 +90,7 @@ class Worker(Generic[State]):
                 case Arrival() as arrival:
                     arrivals.append(_traced(arrival))
                 case Unreadable() as bad:
-                    unreadable.append(bad)
+                    unreadable += [bad] if self._parks_unreadable else []
                 case None:
                     continue
         return Batch(arrivals, unreadable, read.moves)

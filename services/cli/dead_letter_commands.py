@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from services.cli.output import EXIT_CODES, CliError, ExitCode, JsonFlag, Output, Table
-from services.cli.target import SERVICES, Target, find_target, transaction
+from services.cli.target import (
+    INGRESS,
+    WITH_DEAD_LETTERS,
+    NoDataError,
+    Target,
+    find_target,
+    transaction,
+)
 
 if TYPE_CHECKING:
     from shared.dead_letter import DeadLetter
@@ -19,7 +26,9 @@ OPERATOR_VARIABLE: Final = "ENROLL_OPERATOR"
 LIST_COLUMNS: Final = ("service", "id", "event_type", "enrollment_id", "reason", "parked_at")
 
 Id = Annotated[int, typer.Argument(help="The dead letter's id, as `list` shows it.")]
-Service = Annotated[str, typer.Option(help=f"The service that parked it: {', '.join(SERVICES)}.")]
+Service = Annotated[
+    str, typer.Option(help=f"The service that parked it: {', '.join(WITH_DEAD_LETTERS)}.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,7 +56,7 @@ def list_letters(
     """
     from services.cli.enrollment_story import letter_data
 
-    found = asyncio.run(_read(find_target(), [service] if service else list(SERVICES)))
+    found = asyncio.run(_read(find_target(), service))
     items = [letter_data(name, letter) for name, letter in found]
     table = Table(LIST_COLUMNS, [[item[name] for name in LIST_COLUMNS] for item in items])
     Output(as_json).emit({"items": items}, table if items else "There are no dead letters.")
@@ -129,13 +138,18 @@ def operator() -> str:
         raise CliError(f"who are you? set {OPERATOR_VARIABLE}: it is recorded") from None
 
 
-async def _read(target: Target, services: list[str]) -> "list[tuple[str, DeadLetter]]":
+async def _read(target: Target, wanted: str | None) -> "list[tuple[str, DeadLetter]]":
+    """Read those of one service, or of all; there may be no ingress."""
     from shared import letter_rows
 
     found = []
-    for service in services:
-        async with transaction(target, service) as begun:
-            found += [(service, letter) for letter in await letter_rows.read(begun)]
+    for service in [wanted] if wanted else WITH_DEAD_LETTERS:
+        try:
+            async with transaction(target, service) as begun:
+                found += [(service, letter) for letter in await letter_rows.read(begun)]
+        except NoDataError:
+            if wanted or service != INGRESS:
+                raise
     return found
 
 

@@ -11,6 +11,8 @@ from services.cli.output import CliError
 from services.cli.target import Target, transaction
 from services.enrollment import handlers as enrollment_handlers
 from services.enrollment import store as enrollment_store
+from services.enrollment.ingress.view import store as view_store
+from services.enrollment.ingress.view.handlers import REACTIONS as VIEW_REACTIONS
 from services.enrollment.settings import EnrollmentSettings
 from services.student import handlers as student_handlers
 from services.student import store as student_store
@@ -95,6 +97,10 @@ def parts_of(
             return PostgresUnit(
                 begun, student_store.load, student_store.save, new_event_id
             ), student_handlers.REACTIONS
+        case "ingress":
+            return PostgresUnit(
+                begun, view_store.load, view_store.save, new_event_id
+            ), VIEW_REACTIONS
         case _:
             return PostgresUnit(
                 begun, capacity_store.load, capacity_store.save, new_event_id

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SERVICES: Final = ("enrollment", "student", "capacity")
 INGRESS: Final = "ingress"
+WITH_DEAD_LETTERS: Final = (*SERVICES, INGRESS)
 KAFKA_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 POSTGRES_VARIABLE: Final = "DATABASE_URL"
 NOT_THERE: Final = {"3D000", "42P01"}  # no such database, no such table
@@ -34,15 +35,16 @@ class Target:
 
     def database_url(self, service: str) -> str:
         """Give the URL of a service's database."""
-        if service not in self.database_urls:
-            raise CliError(f"there is no service {service}: name one of {', '.join(SERVICES)}")
-        return self.database_urls[service]
+        if service not in WITH_DEAD_LETTERS:
+            known = ", ".join(WITH_DEAD_LETTERS)
+            raise CliError(f"there is no service {service}: name one of {known}")
+        return self.audited_urls[service]
 
     @property
     def audited_urls(self) -> dict[str, str]:
         """Give the databases of the services, and that of the ingress, which there may not be."""
         ingress = with_database(self.database_urls["enrollment"], INGRESS)
-        return {**self.database_urls, INGRESS: ingress}
+        return {INGRESS: ingress, **self.database_urls}
 
 
 def find_target() -> Target:
@@ -81,10 +83,10 @@ async def opened(target: Target, service: str) -> "AsyncIterator[Database]":
     try:
         yield database
     except Exception as error:
-        sentence = _database_trouble(error, service, target.database_url(service))
-        if sentence is None:
+        trouble = _database_trouble(error, service, target.database_url(service))
+        if trouble is None:
             raise
-        raise CliError(sentence) from error
+        raise trouble from error
     finally:
         await database.close()
 
@@ -107,15 +109,21 @@ async def reading(target: Target, service: str) -> "AsyncIterator[Connection]":
         yield driver
 
 
-def _database_trouble(error: Exception, service: str, url: str) -> str | None:
+class NoDataError(CliError):
+    """A service has not made its tables: it has never run here."""
+
+
+def _database_trouble(error: Exception, service: str, url: str) -> CliError | None:
     """Say what the operator can do about it; None where the error tells of something else."""
     from shared.retry import is_database_outage  # noqa: PLC0415  (slow)
 
     server = urlsplit(url).netloc.rpartition("@")[2]
     if is_database_outage(error):
-        return f"PostgreSQL at {server} does not answer: see `enroll status`"
+        return CliError(f"PostgreSQL at {server} does not answer: see `enroll status`")
     if {_sqlstate(error), _sqlstate(getattr(error, "orig", None))} & NOT_THERE:
-        return f"PostgreSQL at {server} has no data of {service} yet: start the service once"
+        return NoDataError(
+            f"PostgreSQL at {server} has no data of {service} yet: start the service once"
+        )
     return None
 
 

@@ -64,7 +64,9 @@ def new_breaker() -> Breaker:
 class Working:
     """A worker, and what it said of its batches."""
 
-    def __init__(self, open_unit: Open, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self, open_unit: Open, breaker: Breaker | None = None, *, parks_unreadable: bool = True
+    ) -> None:
         self.handled: list[Handled] = []
         self.worker = Worker(
             open_unit,
@@ -72,6 +74,7 @@ class Working:
             lambda: NOW,
             database_breaker=breaker or new_breaker(),
             on_handled=self._note,
+            parks_unreadable=parks_unreadable,
         )
 
     async def _note(self, handled: Handled) -> None:
@@ -339,6 +342,16 @@ async def test_what_cannot_be_read_is_parked_and_holds_nothing(database: Databas
 
     assert await rows_of(database, LETTERS) == [("not_json", 0, None, False)]
     assert await tally_of(database) == {event.enrollment_id: (1, 3)}
+
+
+async def test_who_only_looks_on_passes_over_what_cannot_be_read(database: Database) -> None:
+    garbage = Message(TOPIC, 0, 0, b"S1", b"{not json", ())
+    working = Working(opening(database), parks_unreadable=False)
+
+    await working.handle(batch_of([garbage]))
+
+    assert await rows_of(database, LETTERS) == []
+    assert await offset_of(database, TOPIC) == 1
 
 
 async def test_a_decision_that_raises_is_parked_at_once_without_a_second_attempt(

@@ -5,7 +5,7 @@ import pytest
 from conftest import Databases
 from deploy.local.servers import LocalServers
 from services.cli import dead_letter_commands, enrollment_commands, export_commands
-from services.cli.target import Target
+from services.cli.target import INGRESS, Target
 from shared.choreography import Service
 
 
@@ -14,7 +14,8 @@ async def target(
     servers: LocalServers, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> Target:
     """What the commands find instead of a running stack."""
-    urls = {service.value: await databases.make(service) for service in Service}
+    names = (*(service.value for service in Service), INGRESS)
+    urls = {name: await databases.make(name) for name in names}
     found = Target(servers.kafka_url, urls)
     monkeypatch.setattr(enrollment_commands, "find_target", lambda: found)
     monkeypatch.setattr(export_commands, "find_target", lambda: found)

@@ -2,8 +2,10 @@ import pytest
 
 from services.cli.dead_letter_work import discard, outcome_named, replay
 from services.cli.output import CliError
-from services.cli.target import Target, transaction
+from services.cli.target import INGRESS, Target, transaction
 from services.cli.tests.saga import a_request, outbox, park, play, publish_catalogs
+from services.enrollment.ingress.view import queries
+from services.enrollment.ingress.view.model import Status
 from services.enrollment.store import find_conflicts, find_enrollment
 from shared.dead_letter import Outcome
 from shared.errors import DeadLetterError
@@ -115,3 +117,17 @@ async def test_who_did_what_is_recorded(target: Target) -> None:
 def test_an_outcome_that_is_none_is_named() -> None:
     with pytest.raises(CliError, match="it can be one of rejected, stands"):
         outcome_named("confirmed")
+
+
+async def test_what_the_view_could_not_keep_is_replayed_into_it_and_nothing_is_said(
+    target: Target,
+) -> None:
+    request = a_request()
+    [letter_id] = await park(target, INGRESS, cancelled(request))
+
+    done = await replay(target, INGRESS, letter_id, OPERATOR)
+
+    assert (done.letter_ids, done.says) == ([letter_id], [])
+    async with transaction(target, INGRESS) as begun:
+        found = await queries.find(begun, [request.enrollment_id])
+    assert found[request.enrollment_id].status is Status.CANCELLED

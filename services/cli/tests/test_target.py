@@ -20,7 +20,9 @@ def test_the_environment_names_both_servers(monkeypatch: pytest.MonkeyPatch) -> 
     }
 
 
-def test_the_ingress_is_audited_too_and_is_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ingress_is_audited_too_and_its_dead_letters_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
     monkeypatch.setenv("DATABASE_URL", "postgresql://boss:secret@db:5432/postgres")
 
@@ -28,8 +30,9 @@ def test_the_ingress_is_audited_too_and_is_no_service(monkeypatch: pytest.Monkey
 
     ingress = {"ingress": "postgresql://boss:secret@db:5432/ingress"}
     assert target.audited_urls == {**target.database_urls, **ingress}
-    with pytest.raises(CliError, match="no service ingress"):
-        target.database_url("ingress")
+    assert target.database_url("ingress") == ingress["ingress"]
+    with pytest.raises(CliError, match="no service library"):
+        target.database_url("library")
 
 
 def test_where_nothing_runs_a_sentence_says_what_to_do(

@@ -46,6 +46,7 @@ def view_parts(settings: IngressSettings) -> Parts[State]:
         save=store.save,
         patient=frozenset(VIEWED) - AWAITED,
         uses_inbox=lambda _topic: False,
+        parks_unreadable=False,
         timers=(Timer("prune-steps", PRUNING_SECONDS, pruning(settings.saga_steps_days)),),
     )
 
