@@ -184,3 +184,50 @@ async def test_who_only_waits_steps_aside_for_others() -> None:
             server.open_gate()
             assert (await one.answer()).status == (await two.answer()).status == 200
             assert (await exchange(server.port, get())).body == b"fine"
+
+
+async def test_who_waits_for_a_slow_client_takes_nobodys_place() -> None:
+    head = request("POST", "/echo", "Content-Length: 5")
+    with running(requests_in_flight_max=1) as server:
+        async with connected(server.port) as one, connected(server.port) as two:
+            await one.send(head, b"he")
+            await two.send(head, b"he")
+            await asyncio.sleep(0.1)
+            others = await exchange(server.port, get())
+            await one.send(b"llo")
+            first = await one.answer()
+            await two.send(b"llo")
+            second = await two.answer()
+
+    assert others.body == b"fine"
+    assert first.body == second.body == b"hello"
+
+
+async def test_whose_place_was_taken_while_it_was_slow_is_told_to_come_back() -> None:
+    with running(requests_in_flight_max=1) as server:
+        async with connected(server.port) as slow, connected(server.port) as quick:
+            await slow.send(request("POST", "/echo", "Content-Length: 5"), b"he")
+            await asyncio.sleep(0.1)
+            await quick.send(get("/gate"))
+            await asyncio.sleep(0.1)
+            await slow.send(b"llo")
+            refused = await slow.answer()
+            server.open_gate()
+            served = await quick.answer()
+            later = await exchange(server.port, get())
+
+    assert refused.problem == "overloaded"
+    assert served.body == b"through the gate"
+    assert later.body == b"fine"
+
+
+async def test_who_takes_no_answer_takes_nobodys_place() -> None:
+    with running(stop_seconds=1, requests_in_flight_max=1) as server:
+        async with connected(server.port) as one, connected(server.port) as two:
+            for deaf in (one, two):
+                deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
+                await deaf.send(get("/large") * 3)
+            await asyncio.sleep(0.5)
+            others = await exchange(server.port, get())
+
+    assert others.body == b"fine"
