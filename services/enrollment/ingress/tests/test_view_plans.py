@@ -15,7 +15,10 @@ from services.enrollment.ingress.view import queries, store
 from services.enrollment.ingress.view.handlers import REACTIONS
 from services.enrollment.ingress.view.model import SagaStatus
 from services.enrollment.ingress.view.queries import END, SagaFilter
-from services.tests.test_query_plans import (
+from shared.database import Database, Transaction
+from shared.events import EnrollmentEvent, SectionPublished, StudentPublished
+from shared.identifiers import EnrollmentId, SectionKey
+from shared.tests.hot_path import (
     EVENTS,
     NOW,
     HotPath,
@@ -24,9 +27,6 @@ from services.tests.test_query_plans import (
     section,
     student,
 )
-from shared.database import Database, Transaction
-from shared.events import EnrollmentEvent, SectionPublished, StudentPublished
-from shared.identifiers import EnrollmentId, SectionKey
 from shared.tests.machinery import eventually, rows_of
 
 TABLES = ("viewed_enrollment", "viewed_section", "viewed_total")
