@@ -9,6 +9,7 @@ from services.enrollment.ingress.tests.view_making import (
     STORIES,
     TERM,
     arrival_of,
+    at,
     published,
 )
 from services.enrollment.ingress.view import queries, store
@@ -138,7 +139,7 @@ async def test_a_step_writes_to_no_index(ingress_database: Database) -> None:
     ids = [EnrollmentId(uuid4()) for _ in range(5)]
     for event in HAPPY[:4]:
         same = [event.model_copy(update={"enrollment_id": one}) for one in ids]
-        await project(ingress_database, [arrival_of(one, NOW) for one in same])
+        await project(ingress_database, [arrival_of(one, at(0)) for one in same])
     await flush(ingress_database)
 
     async def updates() -> list[tuple[object, ...]]:
