@@ -5,13 +5,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.view.model import Happening, Status, ViewedEnrollment
 from services.enrollment.ingress.view.reader import View
 from services.enrollment.ingress.view.steps import awaits_answers
+from shared.events import ReasonCode
 from shared.identifiers import EnrollmentId
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -106,13 +107,19 @@ class Watch:
                     return
                 for happening in (latest.happenings or ())[number:] if latest else ():
                     number += 1
-                    yield number, happening
+                    yield number, _for_students(happening)
                 if watched.changed is not changed:
                     continue
                 if latest is None or latest.settled_at is None:
                     await changed.wait()
                 elif not awaits_answers(latest) or not await self._lingers(changed):
                     return
+
+    async def stop(self) -> None:
+        """Look no more, and have the database's connection back before it is closed."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
 
     async def _lingers(self, changed: asyncio.Event) -> bool:
         """Wait a moment longer; tell whether something has come."""
@@ -164,3 +171,9 @@ class Watch:
             watched = self._watched.get(enrollment.enrollment_id)
             if watched is not None:
                 watched.show(mark, enrollment)
+
+
+def _for_students(happening: Happening) -> Happening:
+    """Leave out what tells of the saga's inside: the seats were refused since it was over."""
+    shown = tuple(one for one in happening.reasons if one.code != ReasonCode.ALREADY_RELEASED)
+    return happening if shown == happening.reasons else replace(happening, reasons=shown)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.tests.test_view_reader import breaker
 from services.enrollment.ingress.tests.test_view_store import project, put
+from services.enrollment.ingress.tests.view_making import FULL as SECTION_FULL
 from services.enrollment.ingress.tests.view_making import (
     HAPPY,
     ID,
@@ -57,12 +59,16 @@ def view(ingress_database: Database) -> CountedView:
 
 
 @pytest.fixture
-def watch(view: CountedView) -> Watch:
-    return watch_of(view)
+async def watch(view: CountedView) -> AsyncIterator[Watch]:
+    async with watching(view) as one:
+        yield one
 
 
-def watch_of(view: View, watchers_max: int = 1000) -> Watch:
-    return Watch(view, watchers_max, poll_seconds=POLL_SECONDS, linger_seconds=LINGER_SECONDS)
+@asynccontextmanager
+async def watching(view: View, watchers_max: int = 1000) -> AsyncIterator[Watch]:
+    one = Watch(view, watchers_max, poll_seconds=POLL_SECONDS, linger_seconds=LINGER_SECONDS)
+    yield one
+    await one.stop()
 
 
 async def told(changes: AsyncIterator[tuple[int, Happening]]) -> list[tuple[int, str]]:
@@ -188,6 +194,24 @@ async def test_a_stream_goes_on_as_long_as_something_is_to_be_given_back(
     assert await watching == numbered(*full[4:], first=5)
 
 
+async def test_a_stream_gives_the_reasons_but_none_that_are_not_for_students(
+    ingress_database: Database, watch: Watch
+) -> None:
+    reasons = {}
+
+    for story in ("full", "answered late"):
+        one = EnrollmentId(uuid4())
+        events = [event.model_copy(update={"enrollment_id": one}) for event in STORIES[story]]
+        await project(ingress_database, timed(events))
+        happenings = [happening async for _, happening in watch.changes(one, 0)]
+        reasons[story] = {each.event: each.reasons for each in happenings if each.reasons}
+
+    assert reasons == {
+        "full": {"SeatUnavailable": SECTION_FULL, "EnrollmentRejected": SECTION_FULL},
+        "answered late": {"EnrollmentRejected": TOO_LATE},
+    }
+
+
 async def test_of_what_was_pruned_there_is_nothing_to_tell(
     ingress_database: Database, watch: Watch
 ) -> None:
@@ -225,20 +249,20 @@ async def test_one_question_is_asked_for_all_who_wait_and_none_where_nobody_does
 
 
 async def test_too_many_cannot_watch(view: CountedView) -> None:
-    watch = watch_of(view, watchers_max=2)
-    waiting = [asyncio.create_task(watch.until_ended(ID, 10)) for _ in range(2)]
-    await asyncio.sleep(0)
+    async with watching(view, watchers_max=2) as watch:
+        waiting = [asyncio.create_task(watch.until_ended(ID, 10)) for _ in range(2)]
+        await asyncio.sleep(0)
 
-    assert await watch.until_ended(ID, 10) is None
-    with pytest.raises(Problem) as raised:
-        watch.changes(ID, 0)
-    assert raised.value.kind is ProblemType.OVERLOADED
+        assert await watch.until_ended(ID, 10) is None
+        with pytest.raises(Problem) as raised:
+            watch.changes(ID, 0)
+        assert raised.value.kind is ProblemType.OVERLOADED
 
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    assert await watch.until_ended(ID, 0.05) is None
-    assert watch.watchers == 0
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert await watch.until_ended(ID, 0.05) is None
+        assert watch.watchers == 0
 
 
 async def test_a_stream_that_is_closed_is_watched_no_more(
@@ -259,15 +283,15 @@ async def test_a_stream_that_is_closed_is_watched_no_more(
 async def test_who_waits_outlasts_an_outage_of_the_database(ingress_database: Database) -> None:
     async with proxied(ingress_database) as (proxy, url):
         database = Database(url, application_name="test")
-        watch = watch_of(View(database, breaker()))
-        waiting = asyncio.create_task(watch.until_ended(ID, 20))
-        await asyncio.sleep(3 * POLL_SECONDS)
-        await proxy.cut()
-        await project(ingress_database, timed(HAPPY))
-        await asyncio.sleep(10 * POLL_SECONDS)
-        assert not waiting.done()
+        async with watching(View(database, breaker())) as watch:
+            waiting = asyncio.create_task(watch.until_ended(ID, 20))
+            await asyncio.sleep(3 * POLL_SECONDS)
+            await proxy.cut()
+            await project(ingress_database, timed(HAPPY))
+            await asyncio.sleep(10 * POLL_SECONDS)
+            assert not waiting.done()
 
-        await proxy.open()
+            await proxy.open()
 
-        assert await waiting == seen(*HAPPY)
+            assert await waiting == seen(*HAPPY)
         await database.close()
