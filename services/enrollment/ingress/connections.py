@@ -10,7 +10,11 @@ from math import inf
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from services.enrollment.ingress.correlation import HEADER, correlation_of, log_request
 from services.enrollment.ingress.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemType
@@ -43,11 +47,20 @@ class ConnectionLimits:
         return min(SWEEP_SECONDS_MAX, shortest / 4)
 
 
+Overload = Callable[[str, str], Problem | None]  # by method and path
+
+
+def never_overloaded(_method: str, _path: str) -> Problem | None:
+    """Let everybody in."""
+    return None
+
+
 @dataclass
 class Connections:
     """What the connections of a server share."""
 
     limits: ConnectionLimits
+    overload: Overload = never_overloaded
     refused: Counter[ProblemType] = field(default_factory=Counter)
     turned_away: set["GuardedProtocol"] = field(default_factory=set)
 
@@ -265,23 +278,51 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.cycle.keep_alive = False
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin a request when its turn has come, or send it away before it costs anything."""
+        problem = self._shared.overload(cycle.scope["method"], cycle.scope["path"])
+        if problem is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        is_kept = cycle.keep_alive and not cycle.waiting_for_100_continue
+        self._send_away(problem, cycle, is_kept=is_kept)
+        self.on_response_complete()
+        if not is_kept:
+            self._is_refused = True
+            self._linger()
+
+    def _send_away(self, problem: Problem, cycle: RequestResponseCycle, *, is_kept: bool) -> None:
+        self._shared.refused[problem.kind] += 1  # a line for each would cost more than the answer
+        token = CORRELATION_ID.set(correlation_of(list(cycle.scope["headers"])))
+        try:
+            head, body = self._answer(problem, is_kept=is_kept)
+        finally:
+            CORRELATION_ID.reset(token)
+        self.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
+        cycle.response_started = cycle.response_complete = True
+
     def _write(self, problem: Problem, headers: list[tuple[bytes, bytes]]) -> None:
         token = CORRELATION_ID.set(correlation_of(headers))
         try:
-            body = problem.body()
-            fields = {
-                "content-type": PROBLEM_MEDIA_TYPE,
-                "content-length": str(len(body)),
-                "connection": "close",
-                HEADER: CORRELATION_ID.get(),
-                **problem.headers(),
-            }
+            head, body = self._answer(problem, is_kept=False)
             log_request("-", "none", problem.kind.status, 0.0)
         finally:
             CORRELATION_ID.reset(token)
+        self.transport.write(head + body)
+
+    def _answer(self, problem: Problem, *, is_kept: bool) -> tuple[bytes, bytes]:
+        """Give the head and the body of an answer, with the context's correlation id."""
+        body = problem.body()
+        fields = {
+            "content-type": PROBLEM_MEDIA_TYPE,
+            "content-length": str(len(body)),
+            HEADER: CORRELATION_ID.get(),
+            **problem.headers(),
+            **({} if is_kept else {"connection": "close"}),
+        }
         lines = [b"%s: %s\r\n" % one for one in self.server_state.default_headers]
         lines += [f"{name}: {value}\r\n".encode() for name, value in fields.items()]
-        self.transport.write(b"".join([STATUS_LINE[problem.kind.status], *lines, b"\r\n", body]))
+        return b"".join([STATUS_LINE[problem.kind.status], *lines, b"\r\n"]), body
 
     def _linger(self) -> None:
         self._due = self.loop.time() + LINGER_SECONDS

@@ -16,9 +16,12 @@ from services.enrollment.ingress.connections import (
     ConnectionLimits,
     Connections,
     GuardedProtocol,
+    Overload,
+    never_overloaded,
 )
 from services.enrollment.ingress.correlation import Correlation
 from services.enrollment.ingress.limits import BodyLimit, BodyLimits, InFlight
+from services.enrollment.ingress.problems import ProblemType
 from services.enrollment.ingress.settings import IngressSettings
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ class HttpServer(mode.Service):
         port: int,
         limits: ConnectionLimits,
         *,
+        overload: Overload = never_overloaded,
         stop_seconds: int = STOP_SECONDS,
         **kwargs: Any,
     ) -> None:
@@ -66,7 +70,8 @@ class HttpServer(mode.Service):
         self._address = (host, port)
         self._socket: socket.socket | None = None
         self._port: int | None = None
-        self.connections = Connections(limits)
+        self.connections = Connections(limits, overload)
+        self._sent_away_told = 0
         config = Config(
             app,
             http=partial(GuardedProtocol, self.connections),  # type: ignore[arg-type]
@@ -116,12 +121,20 @@ class HttpServer(mode.Service):
         while True:
             await asyncio.sleep(self.connections.limits.sweep_seconds)
             self._sweep_once(loop.time())
+            self._tell_of_sent_away()
 
     def _sweep_once(self, now: float) -> None:
         state = self._server.server_state
         for connection in (*state.connections, *self.connections.turned_away):
             assert isinstance(connection, GuardedProtocol)
             connection.sweep(now)
+
+    def _tell_of_sent_away(self) -> None:
+        """Say how many were sent away lately: in one line, for that may be thousands."""
+        sent_away = self.connections.refused[ProblemType.OVERLOADED]
+        if sent_away > self._sent_away_told:
+            count, self._sent_away_told = sent_away - self._sent_away_told, sent_away
+            LOGGER.warning("sent away %d requests: there is more to do than can be done", count)
 
     async def on_stop(self) -> None:
         """Take nobody else, let those at work end, and cut off who has not by then."""

@@ -211,6 +211,11 @@ class IngressSettings(CircuitSettings, AccessSettings):
         gt=0,
         description="requests are refused while the oldest undecided one waits so many seconds",
     )
+    shed_lag_seconds: float = Field(
+        default=0.1,
+        gt=0,
+        description="requests are refused while the process is so many seconds late with its work",
+    )
     stuck_age_seconds: float = Field(
         default=60, gt=0, description="a saga that runs so many seconds counts as stuck"
     )

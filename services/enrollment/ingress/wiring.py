@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import mode
 from fastapi import FastAPI
@@ -13,6 +13,7 @@ from services.enrollment.ingress.acceptance import Acceptance
 from services.enrollment.ingress.access import Access, keys_of
 from services.enrollment.ingress.answers import Answers
 from services.enrollment.ingress.app import new_app
+from services.enrollment.ingress.connections import Overload
 from services.enrollment.ingress.freshness import Freshness
 from services.enrollment.ingress.http_server import HttpServer, connection_limits, guarded
 from services.enrollment.ingress.known import Known
@@ -33,6 +34,7 @@ from services.enrollment.ingress.routes.queue import queue_router
 from services.enrollment.ingress.routes.sagas import saga_router
 from services.enrollment.ingress.routes.sections import SectionPaths, section_router
 from services.enrollment.ingress.settings import IngressSettings
+from services.enrollment.ingress.shedding import Shedding
 from services.enrollment.ingress.view.model import State
 from services.enrollment.ingress.view.parts import NAME, view_parts, view_topics
 from services.enrollment.ingress.view.reader import View
@@ -106,6 +108,9 @@ class Ingress:
             new_event_id,
         )
 
+        self._acceptance = self._new_acceptance()
+        self._shedding = Shedding(self._acceptance.shed, settings.shed_lag_seconds)
+
     def _breaker(
         self,
         dependency: str,
@@ -133,6 +138,7 @@ class Ingress:
             self._keys.run,
             self._queue.watch,
             self._freshness.run,
+            self._shedding.run,
             partial(probe_for_ever, self._probes()),
         ):
             self._process.app.supervise(TaskService(run))
@@ -158,6 +164,7 @@ class Ingress:
             settings.http_host,
             settings.http_port,
             connection_limits(settings),
+            overload=self._shedding,
         )
 
     def app(self) -> FastAPI:
@@ -176,9 +183,9 @@ class Ingress:
             ]
         )
 
-    def _enrollment_paths(self) -> EnrollmentPaths:
+    def _new_acceptance(self) -> Acceptance:
         settings = self._settings
-        acceptance = Acceptance(
+        return Acceptance(
             publisher=self._publisher,
             kafka_breaker=self._kafka_breaker,
             answers=self._answers,
@@ -192,7 +199,11 @@ class Ingress:
             shed_age_seconds=settings.shed_age_seconds,
             clock=system_clock,
         )
-        return EnrollmentPaths(self._access, acceptance, self._known, self._watch, settings)
+
+    def _enrollment_paths(self) -> EnrollmentPaths:
+        return EnrollmentPaths(
+            self._access, self._acceptance, self._known, self._watch, self._settings
+        )
 
     def _monitored(self) -> Monitored:
         return Monitored(
@@ -222,8 +233,8 @@ class Ingress:
 class _Serving(HttpServer):
     """The HTTP server, which tells load balancers in which phase the process is."""
 
-    def __init__(self, life: Life, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, life: Life, *arguments: Any, overload: Overload) -> None:
+        super().__init__(*arguments, overload=overload)
         self._life = life
 
     async def on_start(self) -> None:

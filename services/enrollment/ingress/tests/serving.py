@@ -11,6 +11,7 @@ from typing import Any
 import uvloop
 from fastapi import FastAPI, Request, Response
 
+from services.enrollment.ingress.connections import Overload, never_overloaded
 from services.enrollment.ingress.http_server import HttpServer, connection_limits, guarded
 from services.enrollment.ingress.limits import step_aside
 from services.enrollment.ingress.problems import Problem
@@ -80,7 +81,9 @@ def example_app(gate: asyncio.Event) -> FastAPI:
 
 
 @contextmanager
-def running(stop_seconds: int = 5, **values: Any) -> Iterator[Running]:
+def running(
+    stop_seconds: int = 5, overload: Overload = never_overloaded, **values: Any
+) -> Iterator[Running]:
     """Run the server until the end of the block."""
     started = threading.Event()
     found: list[Running] = []
@@ -89,7 +92,12 @@ def running(stop_seconds: int = 5, **values: Any) -> Iterator[Running]:
         chosen, gate = settings(**values), asyncio.Event()
         app = guarded(example_app(gate), chosen)
         server = HttpServer(
-            app, chosen.http_host, 0, connection_limits(chosen), stop_seconds=stop_seconds
+            app,
+            chosen.http_host,
+            0,
+            connection_limits(chosen),
+            overload=overload,
+            stop_seconds=stop_seconds,
         )
         await server.start()
         running = Running(server, asyncio.get_running_loop(), asyncio.Event(), gate)

@@ -1,0 +1,45 @@
+"""Sends requests away before they cost anything, while those who came before wait too long."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from services.enrollment.ingress.limits import WATCHED_PATHS
+from services.enrollment.ingress.problems import Problem, ProblemType
+
+BEAT_SECONDS: Final = 0.02
+RETRY_SECONDS: Final = 1
+ENROLLMENTS: Final = "/enrollments"
+
+
+class Shedding:
+    """Tells who is sent away: by how late the event loop is, and by what waits in the queue.
+
+    A loop that is late answers all requests late, and lets every time-out of theirs run out: the
+    breakers would then open for dependencies that are well. How many are at work tells nothing of
+    it, for that depends on how much of a processor there is.
+    """
+
+    def __init__(self, shed: Callable[[], None], lag_seconds_max: float) -> None:
+        self._shed = shed  # raises a Problem while requests for sections are not taken
+        self._lag_seconds_max = lag_seconds_max
+        self.lag_seconds = 0.0
+
+    async def run(self) -> None:
+        """Note how late the event loop is, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due_at = loop.time() + BEAT_SECONDS
+            await asyncio.sleep(BEAT_SECONDS)
+            self.lag_seconds = loop.time() - due_at
+
+    def __call__(self, method: str, path: str) -> Problem | None:
+        """Give the problem that is all that this request gets, or None."""
+        if self.lag_seconds > self._lag_seconds_max and not path.startswith(WATCHED_PATHS):
+            return Problem(ProblemType.OVERLOADED, retry_after_seconds=RETRY_SECONDS)
+        if method == "POST" and path.startswith(ENROLLMENTS):
+            try:
+                self._shed()
+            except Problem as problem:
+                return problem
+        return None
