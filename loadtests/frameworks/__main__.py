@@ -41,7 +41,7 @@ def main() -> int:
     except (StackError, LoadError, NeverQuietError) as error:
         _say(str(error))
         return 2
-    print("\n".join([*table(kept), "", _how(wishes, pairs), load_sentence(kept)]))
+    print("\n".join([*table(rounds, kept), "", _how(wishes, pairs), load_sentence(kept)]))
     return 0
 
 
@@ -73,9 +73,8 @@ def _measure(bench: Bench, pairs: Sequence[Pair], wishes: argparse.Namespace) ->
             for server in running:
                 one = server.measure(part[: wishes.warm_up], part[wishes.warm_up :])
                 measured[server.pair].append(one)
+                bench.forget(server.pair, a_round)
                 _tell(server, one, len(measured[server.pair]))
-    for pair in pairs:
-        bench.require_all_in_redis(pair, len(requests))
     return measured
 
 
@@ -97,8 +96,9 @@ def _how(wishes: argparse.Namespace, pairs: Sequence[Pair]) -> str:
     theirs = sorted({name for pair in pairs for name in pair.packages})
     versions = ", ".join(f"{name} {version(name)}" for name in (*OURS, *theirs))
     return (
-        f"Medians of rounds of {wishes.requests:,} requests over {wishes.connections} connections, "
-        f"those in which others took at most {wishes.others_max:.0f} % of the machine; "
+        f"Medians of {wishes.rounds} rounds of {wishes.requests:,} requests over "
+        f"{wishes.connections} connections, all but the first column of those in which others took "
+        f"at most {wishes.others_max:.0f} % of the machine; "
         f"{os.cpu_count()} cores; Python {python_version()}, {versions}."
     )
 

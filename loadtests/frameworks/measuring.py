@@ -144,13 +144,13 @@ class Bench:
     def _prefix(self, pair: Pair) -> str:
         return f"{self.run}-{pair.name}:"
 
-    def require_all_in_redis(self, pair: Pair, sent: int) -> None:
-        """Raise unless every answer is remembered: without Redis there is less to do."""
+    def forget(self, pair: Pair, sent: int) -> None:
+        """Delete the answers of a round; raise unless all are there: else there was less to do."""
         with redis.Redis.from_url(self.servers.redis_url) as client:
-            pattern = f"{self._prefix(pair)}*"
-            found = sum(1 for _ in client.scan_iter(pattern, count=SCANNED_AT_ONCE))
-        if found != sent:
-            raise LoadError(f"{pair.label}: Redis remembers {found} of {sent} answers")
+            found = list(client.scan_iter(f"{self._prefix(pair)}*", count=SCANNED_AT_ONCE))
+            if len(found) != sent:
+                raise LoadError(f"{pair.label}: Redis remembers {len(found)} of {sent} answers")
+            client.unlink(*found)
 
 
 def _await_ready(child: Child) -> None:
