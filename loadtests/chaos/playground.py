@@ -84,7 +84,7 @@ def playground(
 ) -> Iterator[Playground]:
     """Start from nothing, and stop everything at the end; the data stays to be looked at."""
     state_dir = state_dir.resolve()
-    _refuse_what_is_not_ours(state_dir)
+    refuse_what_is_not_ours(state_dir)
     stack.down(state_dir, wipe=True)
     with opened_journal(state_dir) as journal:
         plan, routes = _detoured(state_dir, count, quick_start)
@@ -98,10 +98,11 @@ def playground(
             proxy.close()
 
 
-def _refuse_what_is_not_ours(state_dir: Path) -> None:
+def refuse_what_is_not_ours(state_dir: Path) -> None:
+    """Raise where starting from nothing would cost others their servers or their data."""
     for name, variable in servers.VARIABLES.items():
         if name in servers.external_urls():
-            raise StackError(f"{name} would be killed: unset {variable}, to use our own.")
+            raise StackError(f"{name} would be broken: unset {variable}, to use our own.")
     if state.state_file(state_dir).exists() and not journal_file(state_dir).exists():
         raise StackError(
             f"The stack in {state_dir} would be wiped: choose another ENROLL_STATE_DIR for chaos."
