@@ -23,7 +23,7 @@ TRIES = 3  # the machine may have something else to do just then
 
 def table() -> dict[str, list[str]]:
     """Read the rows of the guide: what is asked, and what is answered while each is stopped."""
-    text = GUIDE.read_text().partition("| request |")[2]
+    text = GUIDE.read_text().partition("| request |")[2].partition("\n\n")[0]
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
     return {row[0]: [one.strip() for one in row[1:]] for row in rows}
 
