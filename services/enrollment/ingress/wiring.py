@@ -1,6 +1,5 @@
 """Wires the ingress: the only place where its parts meet."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -143,7 +142,9 @@ class Ingress:
         ):
             self._process.app.supervise(TaskService(run))
         self._process.app.supervise(_Publishing(self._publisher))
-        self._process.app.supervise(_Closing(self._cache.close, self._database.close))
+        self._process.app.supervise(
+            _Closing(self._watch.stop, self._cache.close, self._database.close)
+        )
         self._process.app.supervise(self._http_server())
 
     def _probes(self) -> list[Probe]:
@@ -272,5 +273,6 @@ class _Closing(mode.Service):
         self._closing = closing
 
     async def on_stop(self) -> None:
-        """Close them all."""
-        await asyncio.gather(*(close() for close in self._closing))
+        """Close them, one after the other."""
+        for close in self._closing:
+            await close()
