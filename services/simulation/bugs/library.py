@@ -11,6 +11,7 @@ from services.simulation.bugs.letters import LETTERS
 from services.simulation.bugs.outcomes import OUTCOMES
 from services.simulation.bugs.reading import READING
 from services.simulation.bugs.seats import SEATS
+from services.simulation.bugs.views import VIEWS
 
-ALL: Final = (*SEATS, *CLAIMS, *OUTCOMES, *BATCHES, *READING, *DELIVERY, *LETTERS)
+ALL: Final = (*SEATS, *CLAIMS, *OUTCOMES, *BATCHES, *READING, *DELIVERY, *LETTERS, *VIEWS)
 BUGS: Final[Mapping[str, Bug]] = {bug.name: bug for bug in ALL}

@@ -60,14 +60,16 @@ READING: Final = (
         "Offsets are moved in a transaction of their own, before that of the batch.",
         WORKER,
         "        async with self._open_unit() as unit:\n"
-        "            return await react(unit, batch, self._reactions, self._clock(), "
-        "uses_inbox=uses_inbox)\n",
+        "            return await react(\n"
+        "                unit, batch, self._reactions, self._clock(), "
+        "uses_inbox=self._uses_inbox\n",
         "        async with self._open_unit() as unit:\n"
         "            await unit.advance(batch.moves)\n"
         "        rest = Batch(batch.arrivals, batch.unreadable, {})\n"
         "        async with self._open_unit() as unit:\n"
-        "            return await react(unit, rest, self._reactions, self._clock(), "
-        "uses_inbox=uses_inbox)\n",
+        "            return await react(\n"
+        "                unit, rest, self._reactions, self._clock(), "
+        "uses_inbox=self._uses_inbox\n",
     ),
     Bug(
         "stale_batch_repeated",
