@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 from typing import Any, Final, assert_never
 
@@ -291,10 +291,13 @@ class BatchConsumer(threading.Thread):
             _, self._ends[key] = self._consumer.get_watermark_offsets(
                 TopicPartition(*key), cached=True
             )
+        self._store({key: move.next for key, move in kept.items()})
+
+    def _store(self, positions: Mapping[PartitionKey, int]) -> None:
+        """Let the group know; also at the start, for what it knew may have been lost."""
+        offsets = [TopicPartition(*key, position) for key, position in positions.items()]
         try:
-            self._consumer.store_offsets(
-                offsets=[TopicPartition(*key, move.next) for key, move in kept.items()]
-            )
+            self._consumer.store_offsets(offsets=offsets)
         except KafkaException as error:
             LOGGER.info("offsets not stored, the partition has gone: %s", error)
 
@@ -338,6 +341,7 @@ class BatchConsumer(threading.Thread):
         )
         for key in keys:
             self._positions[key] = offsets.get(key, 0)
+        self._store({key: offsets[key] for key in keys if key in offsets})
         self._apply_pauses()  # at once: the poll that brought the assignment goes on to read
 
     def _unassign(self, keys: Iterable[PartitionKey]) -> None:

@@ -309,6 +309,24 @@ async def test_the_group_learns_of_committed_offsets_for_those_who_watch_its_lag
     assert stored.offset == 10
 
 
+async def test_the_group_learns_of_offsets_that_it_has_lost_also_where_nothing_comes(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 5))
+    await put_offset(database, topic, 5)
+    watcher = Consumer({"bootstrap.servers": servers.kafka_url, "group.id": group})
+
+    async with member(servers, group, [topic], DatabaseDesk(database)):
+
+        def is_known() -> bool:
+            [found] = watcher.committed([TopicPartition(topic, 0)], timeout=5)
+            return found.offset == 5
+
+        await eventually(is_known, 20)
+    watcher.close()
+
+
 async def test_stopping_while_a_batch_is_at_work_rolls_it_back_within_seconds(
     servers: Servers, database: Database
 ) -> None:

@@ -14,6 +14,7 @@ from services.cli import audit_commands
 from services.cli.main import app
 from services.cli.target import Target
 
+URLS = {"enrollment": "postgresql://boss@db:5432/enrollment"}
 OVERSOLD = Violation(Invariant.SEATS, "2030/a", "2 seats taken of 1")
 
 
@@ -28,7 +29,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Any:
             return report
 
         monkeypatch.setattr(loadtests.auditor, "audit", audit)
-        monkeypatch.setattr(audit_commands, "find_target", lambda: Target("kafka:1", {}))
+        monkeypatch.setattr(audit_commands, "find_target", lambda: Target("kafka:1", URLS))
 
     return prepare
 
