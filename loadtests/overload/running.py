@@ -26,7 +26,7 @@ from loadtests.overload.ledger import Ledger
 from loadtests.overload.report import OverloadReport, Played
 from loadtests.overload.requests import Requests
 from loadtests.overload.stages import Stages
-from loadtests.overload.watching import Memory, Outcomes
+from loadtests.overload.watching import Ingresses, Outcomes
 from shared.choreography import Service
 from shared.clock import system_clock
 
@@ -122,21 +122,21 @@ def _tokens(state_dir: Path, campus: Campus) -> list[str]:
 
 
 async def _play(ground: _Ground, wishes: Wishes, say: Say) -> Played:
-    ledger, memory = Ledger(), Memory(ground.pids)
+    ledger, ingresses = Ledger(), Ingresses(ground.pids)
     outcomes = Outcomes(ground.kafka_url)
     generator = Generator(ground.addresses, ground.requests, ledger, outcomes.expect)
-    stages = Stages(generator, ledger, outcomes, memory, say)
-    async with _beside(outcomes, memory):
+    stages = Stages(generator, ledger, outcomes, ingresses, say)
+    async with _beside(outcomes, ingresses):
         await stages.play("warm-up", wishes.first_rate, wishes.warm_up_seconds)
         steps = await stages.climb(wishes.first_rate, wishes.step_factor, wishes.step_seconds)
         peak = max(step.goodput for step in steps)
         modest_rate = peak * MODEST_SHARE
         before = await stages.play("before", modest_rate, wishes.step_seconds)
-        memory_before = memory.now()
+        memory_before = ingresses.memory_mb()
         too_much = peak * wishes.overload_factor
         overload = await stages.play("overload", too_much, wishes.overload_seconds)
         after = await stages.play("after", modest_rate, wishes.step_seconds)
-        memory_after = memory.now()
+        memory_after = ingresses.memory_mb()
     await generator.close()
     outcomes.close()
     return Played(
@@ -154,12 +154,12 @@ async def _play(ground: _Ground, wishes: Wishes, say: Say) -> Played:
 
 
 @asynccontextmanager
-async def _beside(outcomes: Outcomes, memory: Memory) -> AsyncIterator[None]:
+async def _beside(outcomes: Outcomes, ingresses: Ingresses) -> AsyncIterator[None]:
     """Read outcomes and memory for a block; where one of both fails, so does the block."""
     async with asyncio.TaskGroup() as group:
         watches = [
             group.create_task(outcomes.read_for_ever()),
-            group.create_task(memory.watch_for_ever()),
+            group.create_task(ingresses.watch_for_ever()),
         ]
         yield
         for watch in watches:

@@ -8,7 +8,7 @@ from typing import Final
 
 from loadtests.overload.generator import Generator
 from loadtests.overload.ledger import ACCEPTED, LOST, REFUSALS, Ledger
-from loadtests.overload.watching import Memory, Outcomes
+from loadtests.overload.watching import Ingresses, Outcomes
 
 SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 DRAIN_SECONDS_MAX: Final = 120.0
@@ -37,6 +37,7 @@ class Stage:
     outcome_ms: dict[str, float]
     drained_seconds: float | None
     memory_mb: float
+    cpu_us: float  # of the ingress, for each request that was offered
     late_ms_max: float  # of the generator: how far it was behind its schedule
 
     def line(self) -> str:
@@ -46,8 +47,8 @@ class Stage:
         return (
             f"{self.name}: offered {self.rate:,.0f}/s for {self.seconds:g} s: goodput "
             f"{self.goodput:,.0f}/s; {came}, others {self.others or 0}; answered in {answer}; "
-            f"decided in {outcome}; ingress {self.memory_mb:.0f} MB; generator late "
-            f"{self.late_ms_max:.0f} ms"
+            f"decided in {outcome}; ingress {self.cpu_us:,.0f} us a request, "
+            f"{self.memory_mb:.0f} MB; generator late {self.late_ms_max:.0f} ms"
         )
 
 
@@ -59,23 +60,29 @@ class Stages:
     """Plays stages on a running stack; each waits until all of it is decided."""
 
     def __init__(
-        self, generator: Generator, ledger: Ledger, outcomes: Outcomes, memory: Memory, say: Say
+        self,
+        generator: Generator,
+        ledger: Ledger,
+        outcomes: Outcomes,
+        ingresses: Ingresses,
+        say: Say,
     ) -> None:
         self._generator = generator
         self._ledger = ledger
         self._outcomes = outcomes
-        self._memory = memory
+        self._ingresses = ingresses
         self._say = say
 
     async def play(
         self, name: str, rate: float, seconds: float, settle_seconds: float = 0
     ) -> Stage:
         """Offer a rate for so long; goodput is measured once it has settled."""
-        self._memory.take_most()
+        self._ingresses.take_most_mb()
         self._ledger.late_seconds_max = 0.0
         self._ledger.problems.clear()
-        began = perf_counter()
+        began, cpu_before = perf_counter(), self._ingresses.cpu_seconds()
         numbers = await self._generator.offer(rate, seconds)
+        cpu_seconds = self._ingresses.cpu_seconds() - cpu_before
         drained_seconds = await self._outcomes.drained(DRAIN_SECONDS_MAX)
         decided = self._outcomes.decided_between(
             began + settle_seconds, began + seconds, numbers.stop
@@ -94,7 +101,8 @@ class Stages:
             answer_ms=_percentiles(self._ledger.answer_seconds(numbers)),
             outcome_ms=_percentiles(self._ledger.seconds_until(self._outcomes.decided_at, numbers)),
             drained_seconds=None if drained_seconds is None else round(drained_seconds, 1),
-            memory_mb=self._memory.take_most(),
+            memory_mb=self._ingresses.take_most_mb(),
+            cpu_us=round(cpu_seconds / len(numbers) * 1e6, 1),
             late_ms_max=round(self._ledger.late_seconds_max * 1000, 1),
         )
         self._say(stage.line())

@@ -1,4 +1,4 @@
-"""Watches beside the load: the memory of processes, and the outcomes of what was accepted."""
+"""Watches beside the load: the processes that bear it, and the outcomes of what was accepted."""
 
 import asyncio
 from array import array
@@ -71,24 +71,29 @@ class Outcomes:
         self._lag.close()
 
 
-class Memory:
-    """Notes how much memory the ingresses have, and the most since it was asked for last."""
+class Ingresses:
+    """The processes of the ingresses: how much memory they have, and what they compute."""
 
     def __init__(self, pids: Sequence[int]) -> None:
         self._processes = [psutil.Process(pid) for pid in pids]
-        self._most = 0.0
+        self._most_mb = 0.0
 
-    def now(self) -> float:
+    def memory_mb(self) -> float:
         """Give the resident megabytes of all together."""
         return round(sum(one.memory_info().rss for one in self._processes) / MEGABYTE, 1)
 
-    def take_most(self) -> float:
+    def take_most_mb(self) -> float:
         """Give the most since the last time."""
-        most, self._most = max(self._most, self.now()), 0.0
-        return most
+        most_mb, self._most_mb = max(self._most_mb, self.memory_mb()), 0.0
+        return most_mb
+
+    def cpu_seconds(self) -> float:
+        """Give what they have computed since they began."""
+        times = [one.cpu_times() for one in self._processes]
+        return sum(one.user + one.system for one in times)
 
     async def watch_for_ever(self) -> None:
-        """Look every so often."""
+        """Look at the memory every so often."""
         while True:
-            self._most = max(self._most, self.now())
+            self._most_mb = max(self._most_mb, self.memory_mb())
             await asyncio.sleep(MEMORY_SECONDS)

@@ -23,6 +23,7 @@ STAGE = Stage(
     outcome_ms=MS,
     drained_seconds=0.5,
     memory_mb=200.0,
+    cpu_us=500.0,
     late_ms_max=1.0,
 )
 OVERLOAD = replace(
