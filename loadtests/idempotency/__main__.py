@@ -34,7 +34,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.idempotency", description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000, help="each with a key of its own")
-    parser.add_argument("--rate", type=float, default=150.0, help="requests a second")
+    parser.add_argument("--rate", type=float, default=100.0, help="requests a second")
     parser.add_argument("--seed", type=int, help="plans faults and load; default: a new one, told")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args()

@@ -7,7 +7,6 @@ from typing import Final
 
 from loadtests.chaos.plan import INSTANT, REDIS, Fault, Kind
 
-SPACING_SECONDS: Final = 1.0
 DURATION_SECONDS: Final = (0.05, 1.5)
 # Redis itself forgets, dies or stands still; or what leads to it is cut, stalled or muted.
 ROUND: Final = (
@@ -18,13 +17,16 @@ ROUND: Final = (
 LINK_TROUBLES: Final = frozenset({Kind.CUT, Kind.STALL, Kind.MUTE})
 
 
-def plan_faults(seed: int, seconds: float, links: Sequence[str]) -> list[Fault]:
-    """Give a fault of Redis for each moment or so; `links` are those that lead to it."""
+def plan_faults(
+    seed: int, seconds: float, spacing_seconds: float, links: Sequence[str]
+) -> list[Fault]:
+    """Give a fault of Redis about so often; `links` are those that lead to it."""
     random = Random(seed)
-    count = max(1, int(seconds / SPACING_SECONDS))
+    count = max(1, int(seconds / spacing_seconds))
     kinds = islice(_rounds(random), count)
     return sorted(
-        _fault(random, kind, number * SPACING_SECONDS, links) for number, kind in enumerate(kinds)
+        _fault(random, kind, (number + random.random()) * spacing_seconds, links)
+        for number, kind in enumerate(kinds)
     )
 
 
@@ -34,8 +36,7 @@ def _rounds(random: Random) -> Iterator[Kind]:
         yield from random.sample(ROUND, len(ROUND))
 
 
-def _fault(random: Random, kind: Kind, after_seconds: float, links: Sequence[str]) -> Fault:
+def _fault(random: Random, kind: Kind, at_seconds: float, links: Sequence[str]) -> Fault:
     target = random.choice(links) if kind in LINK_TROUBLES else REDIS
     duration_seconds = 0.0 if kind in INSTANT else random.uniform(*DURATION_SECONDS)
-    at_seconds = after_seconds + random.uniform(0.0, SPACING_SECONDS)
     return Fault(round(at_seconds, 3), kind, target, round(duration_seconds, 3))

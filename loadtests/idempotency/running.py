@@ -34,6 +34,7 @@ class Wishes:
     seed: int
     requests: int
     requests_per_second: float
+    fault_spacing_seconds: float = 2.5  # breakers close in between, now and then
 
     @property
     def habits(self) -> Habits:
@@ -59,7 +60,7 @@ def run_idempotency(state_dir: Path, wishes: Wishes, say: Say) -> IdempotencyRep
     with playground(state_dir, COUNT, quick_start=True, say=say) as ground:
         publish_and_wait(ground.kafka_url, campus.catalog())
         links = [link for link in ground.proxy.links if link.endswith(TO_REDIS)]
-        faults = plan_faults(wishes.seed, seconds, links)
+        faults = plan_faults(wishes.seed, seconds, wishes.fault_spacing_seconds, links)
         client = HttpClient(ground.http_urls, asks, ground.sign)
         say(f"{wishes.requests:,} requests, {len(asks):,} asks, {len(faults)} faults of Redis")
         client.start()

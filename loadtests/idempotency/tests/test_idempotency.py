@@ -19,9 +19,9 @@ def _say_nothing(_: str) -> None:
 
 
 def test_faults_of_every_kind_strike_redis_and_what_leads_to_it() -> None:
-    faults = plan_faults(7, 100.0, LINKS)
+    faults = plan_faults(7, 100.0, 1.0, LINKS)
 
-    assert plan_faults(7, 100.0, LINKS) == faults
+    assert plan_faults(7, 100.0, 1.0, LINKS) == faults
     assert {fault.kind for fault in faults} == set(ROUND)
     assert {fault.target for fault in faults} == {"redis", *LINKS}
     assert len(faults) == 100
@@ -48,7 +48,9 @@ def test_hundreds_of_requests_are_each_decided_once_while_redis_fails(
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("REDIS_CIRCUIT_RECOVERY_TIMEOUT", "0.5")
     try:
-        report = run_idempotency(tmp_path, Wishes(5, 600, 60.0), _say_nothing)
+        report = run_idempotency(
+            tmp_path, Wishes(5, 600, 60.0, fault_spacing_seconds=1.0), _say_nothing
+        )
     finally:
         stack.down(tmp_path, wipe=True)
 
