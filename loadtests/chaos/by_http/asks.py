@@ -74,36 +74,38 @@ def plan_asks(
 ) -> list[Ask]:
     """Spread the requests evenly, with their repeats, contradictions, cancels and looks."""
     end_seconds = habits.requests / habits.requests_per_second
-    contents = _contents(random, students, sections)
+    contents = _Contents(random, sections)
     asks = [
         ask
         for number in range(habits.requests)
-        for ask in _with_company(random, number, contents, habits)
+        for ask in _with_company(random, number, random.choice(students), contents, habits)
     ]
     in_time = (replace(one, at_seconds=min(one.at_seconds, end_seconds)) for one in asks)
     return sorted(in_time, key=lambda ask: ask.at_seconds)
 
 
-def _contents(
-    random: Random, students: Sequence[StudentId], sections: Sequence[SectionId]
-) -> Iterator[tuple[StudentId, tuple[SectionId, ...]]]:
-    """Give what nobody has asked for before, so that it tells whose enrollment one is."""
-    known: set[Content] = set()
-    while True:
-        student = random.choice(students)
-        some = tuple(random.sample(sections, random.randint(1, SECTIONS_A_REQUEST_MAX)))
-        if (student, frozenset(some)) not in known:
-            known.add((student, frozenset(some)))
-            yield student, some
+class _Contents:
+    """Gives what nobody has asked for before, so that it tells whose enrollment one is."""
+
+    def __init__(self, random: Random, sections: Sequence[SectionId]) -> None:
+        self._random = random
+        self._sections = sections
+        self._known: set[Content] = set()
+
+    def of(self, student: StudentId) -> tuple[SectionId, ...]:
+        """Give sections that this student has not asked for."""
+        while True:
+            count = self._random.randint(1, SECTIONS_A_REQUEST_MAX)
+            some = tuple(self._random.sample(self._sections, count))
+            if (student, frozenset(some)) not in self._known:
+                self._known.add((student, frozenset(some)))
+                return some
 
 
 def _with_company(
-    random: Random,
-    number: int,
-    contents: Iterator[tuple[StudentId, tuple[SectionId, ...]]],
-    habits: Habits,
+    random: Random, number: int, student: StudentId, contents: _Contents, habits: Habits
 ) -> Iterator[Ask]:
-    student, sections = next(contents)
+    sections = contents.of(student)
     key = None if random.random() < habits.keyless else str(UUID(int=random.getrandbits(128)))
     at_seconds = number / habits.requests_per_second
     first = Ask(at_seconds, Act.ENROLL, number, student, sections, key)
@@ -116,8 +118,8 @@ def _with_company(
     if random.random() < habits.later:
         yield _later(random, _shuffled(random, first), habits.later_seconds_max)
     if key is not None and random.random() < habits.other_body:
-        _, others = next(contents)
-        yield _later(random, replace(first, sections=others), habits.later_seconds_max)
+        others = replace(first, sections=contents.of(student))
+        yield _later(random, others, habits.later_seconds_max)
     if random.random() < habits.cancel:
         cancel_key = None if key is None else f"{key}-cancel"
         cancel = replace(first, act=Act.CANCEL, key=cancel_key)

@@ -51,8 +51,9 @@ def test_some_ask_for_the_same_at_the_same_moment() -> None:
     assert sum(count > 1 for count in at_once) > REQUESTS / 20
 
 
-def test_no_two_requests_ask_for_the_same() -> None:
-    enrolls = by_request(planned(7), Act.ENROLL)
+def test_no_two_requests_ask_for_the_same_though_students_are_few() -> None:
+    asks = plan_asks(Random(7), STUDENTS[:5], SECTIONS[:20], Habits(REQUESTS, 20.0))
+    enrolls = by_request(asks, Act.ENROLL)
     contents = [{one.content for one in asks} for asks in enrolls.values()]
 
     assert sum(map(len, contents)) == len(set().union(*contents))
