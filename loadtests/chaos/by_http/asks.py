@@ -11,6 +11,7 @@ from loadtests.chaos.workload import SECTIONS_A_REQUEST_MAX
 from shared.identifiers import SectionId, StudentId
 
 TOGETHER_MAX: Final = 4
+TRIES_MAX: Final = 1000  # to find what a student has not asked for
 HANG_UP_SECONDS_MAX: Final = 0.02  # about as long as an answer takes
 
 Content = tuple[StudentId, frozenset[SectionId]]
@@ -94,12 +95,13 @@ class _Contents:
 
     def of(self, student: StudentId) -> tuple[SectionId, ...]:
         """Give sections that this student has not asked for."""
-        while True:
+        for _ in range(TRIES_MAX):
             count = self._random.randint(1, SECTIONS_A_REQUEST_MAX)
             some = tuple(self._random.sample(self._sections, count))
             if (student, frozenset(some)) not in self._known:
                 self._known.add((student, frozenset(some)))
                 return some
+        raise ValueError(f"{student} has asked for everything: make more students or sections")
 
 
 def _with_company(
