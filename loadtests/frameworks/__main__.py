@@ -47,7 +47,7 @@ def main() -> int:
 
 def _wishes() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.frameworks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--requests", type=int, default=1000, help="that count, in each round")
     parser.add_argument("--warm-up", type=int, default=200, help="requests before them")
     parser.add_argument("--connections", type=int, default=32)
