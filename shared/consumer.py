@@ -26,6 +26,8 @@ CARRY_SECONDS: Final = 1.0
 SECONDS_PER_MESSAGE: Final = 0.0015
 BURST_SECONDS: Final = 0.003  # a batch of the service before comes in parts, one a partition
 COMPANY_SECONDS: Final = 0.03  # what can wait does so for the next that cannot, no longer
+REST_RATIO: Final = 4.0  # of what a batch took, to the next one's beginning
+REST_SECONDS_MAX: Final = 0.3  # it may have taken long for other reasons than a busy machine
 
 
 class BatchConsumer(threading.Thread):
@@ -69,6 +71,7 @@ class BatchConsumer(threading.Thread):
         self._carried_since_seconds = 0.0
         self._last_size = 0
         self._last_began_seconds = 0.0
+        self._last_took_seconds = 0.0
         self._probe_at_seconds = 0.0
         self.has_joined = False
         self.failure: BaseException | None = None
@@ -209,10 +212,13 @@ class BatchConsumer(threading.Thread):
         """Wait for the rest of a burst, and keep the beginnings of batches apart.
 
         Hardly at all when idle, the longer the more the last batch had. Every batch has its price,
-        whatever is in it; without this, they come ever smaller until they fill the processor.
+        whatever is in it; without this, they come ever smaller until they fill the processor. A
+        batch takes the longer, the more others have to do on the machine: they get their turn, too.
         """
         since_seconds = self._monotonic() - self._last_began_seconds
-        wanted_seconds = max(BURST_SECONDS, self._interval_seconds_max - since_seconds)
+        rest_seconds = min(REST_SECONDS_MAX, REST_RATIO * self._last_took_seconds)
+        interval_seconds = max(self._interval_seconds_max, rest_seconds)
+        wanted_seconds = max(BURST_SECONDS, interval_seconds - since_seconds)
         return min(wanted_seconds, self._last_size * SECONDS_PER_MESSAGE)
 
     def _batch(self, taken: Iterable[ClientMessage]) -> ReadBatch:
@@ -260,6 +266,7 @@ class BatchConsumer(threading.Thread):
     def _handle(self, batch: ReadBatch) -> bool:
         """Have a batch committed; False where it was dropped and must be read again."""
         self._moves, self._carried = batch.moves, {}
+        began_seconds = self._monotonic()
         self._run = run = self._desk.start(batch)
         try:
             while not run.wait(PATIENCE_SECONDS):
@@ -273,6 +280,7 @@ class BatchConsumer(threading.Thread):
             return True
         finally:
             self._run = None
+            self._last_took_seconds = self._monotonic() - began_seconds
 
     def _keep_membership(self, run: Run) -> None:
         """Poll while a batch takes long, without reading further."""

@@ -60,15 +60,21 @@ async def test_events_that_nobody_reacts_to_wait_for_a_batch_that_moves_over_the
         await eventually(is_at_the_end, what="the offset moves without a batch")
 
 
-@pytest.mark.parametrize(("burst_seconds", "interval_seconds"), [(2.0, 0.0), (0.0, 2.0)])
+@pytest.mark.parametrize(
+    ("burst_seconds", "interval_seconds", "rest_seconds"),
+    [(2.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 0.0, 2.0)],
+)
 async def test_what_comes_a_moment_after_a_first_event_joins_its_batch(
     servers: Servers,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
     burst_seconds: float,
     interval_seconds: float,
+    rest_seconds: float,
 ) -> None:
     monkeypatch.setattr("shared.consumer.BURST_SECONDS", burst_seconds)
+    monkeypatch.setattr("shared.consumer.REST_RATIO", 1e6)
+    monkeypatch.setattr("shared.consumer.REST_SECONDS_MAX", rest_seconds)
     monkeypatch.setattr("shared.consumer.SECONDS_PER_MESSAGE", 2.0)
     topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
 

@@ -34,6 +34,7 @@ from services.enrollment.ingress.routes.sagas import saga_router
 from services.enrollment.ingress.routes.sections import SectionPaths, section_router
 from services.enrollment.ingress.settings import IngressSettings
 from services.enrollment.ingress.shedding import Shedding
+from services.enrollment.ingress.shortcut import Shortcut
 from services.enrollment.ingress.view.model import State
 from services.enrollment.ingress.view.parts import NAME, view_parts, view_topics
 from services.enrollment.ingress.view.reader import View
@@ -161,7 +162,7 @@ class Ingress:
         settings = self._settings
         return _Serving(
             self._life,
-            guarded(self.app(), settings),
+            guarded(Shortcut(self.app(), enrollment_router(self._enrollment_paths())), settings),
             settings.http_host,
             settings.http_port,
             connection_limits(settings),

@@ -35,6 +35,7 @@ class Scenario:
 
     async def set_up(self, seats: dict[str, int]) -> None:
         """Publish sections and students, and wait until the ingress shows them, too."""
+        await self.until_well()
         self.term, (self.student, *self.others) = await self.saga.set_up(seats, students=10)
 
         async def look() -> bool:
@@ -97,6 +98,15 @@ class Scenario:
         path = f"/sections?term={self.term}"
         return await self.http.ask("GET", path, token=self.http.staff())
 
+    async def until_well(self) -> None:
+        """Wait until the ingress, too, has noticed that what was stopped is back."""
+        await self.saga.ready_again()
+
+        async def look() -> bool:
+            return {one["state"] for one in (await self._breakers()).values()} == {"closed"}
+
+        await eventually("all breakers closed", look, 60)
+
     async def until_state(
         self, breaker: str, state: str, act: Callable[[], Awaitable[object]]
     ) -> None:
@@ -104,12 +114,15 @@ class Scenario:
 
         async def look() -> bool:
             await act()
-            url = stack.status(self.saga.state_dir).services["ingress"].admin_url
-            async with aiohttp.request("GET", f"{url}/breakers") as answer:
-                found = await answer.json()
-            return bool(found[f"http.{breaker}"]["state"] == state)
+            return bool((await self._breakers())[f"http.{breaker}"]["state"] == state)
 
         await eventually(f"the breaker of {breaker} {state}", look, 60)
+
+    async def _breakers(self) -> dict[str, Any]:
+        url = stack.status(self.saga.state_dir).services["ingress"].admin_url
+        async with aiohttp.request("GET", f"{url}/breakers") as answer:
+            found: dict[str, Any] = await answer.json()
+        return found
 
     async def flush_redis(self) -> None:
         """Have Redis forget everything."""

@@ -129,7 +129,7 @@ async def test_each_request_is_answered_as_the_guide_says_while_a_server_is_stop
         found = {row: await _said(ask) for row, ask in requests.items()}
     finally:
         stack.start_one(story.saga.state_dir, SERVERS[name])
-        await story.saga.ready_again()
+        await story.until_well()
 
     assert found == {row: cells[number] for row, cells in table().items()}
 

@@ -28,8 +28,7 @@ MORE_THAN_MAY_BE_AT_WORK = 1200
 OTHERS = 8
 REQUESTS_OF_EACH = 12
 TRIES = 3
-SLOWER_AT_MOST = 3.0
-SLOWER_SECONDS = 0.05  # the machine is busy with other things, too
+SERVED_SECONDS = 1.0  # as promised; the log tells how much slower others were
 GROWTH_BYTES = 100 * 2**20
 FILES = 10_000
 LARGE = "/static-offline-docs/swagger-ui-bundle.js"
@@ -97,19 +96,18 @@ async def place(saga: Saga) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def not_in_the_way(place: Place) -> AsyncIterator[None]:
-    """Compare how fast others are served with what comes in this block, and without it."""
+    """Hold what comes in this block to keep others from nothing that they are promised."""
     before = await place.p95_seconds()
     memory = place.process.memory_info().rss
     yield
-    limit = SLOWER_AT_MOST * before + SLOWER_SECONDS
     during = await place.p95_seconds()
     for _ in range(TRIES - 1):
-        if during < limit:
+        if during < SERVED_SECONDS:
             break
         during = await place.p95_seconds()
     grown = place.process.memory_info().rss - memory
     LOGGER.info("p95 %.0f, then %.0f ms; +%.0f MiB", before * 1e3, during * 1e3, grown / 2**20)
-    assert during < limit
+    assert during < SERVED_SECONDS
     assert grown < GROWTH_BYTES
 
 
