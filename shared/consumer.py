@@ -15,6 +15,7 @@ from shared.desk import Desk, InterestIn, ReadBatch, Run
 from shared.errors import MemberFencedError, StaleBatchError
 from shared.identifiers import PartitionKey
 from shared.message import Headers, Interest, Message, Move
+from shared.pace import Pace
 
 LOGGER: Final = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.1
@@ -23,11 +24,7 @@ REVOKE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 1.0
 REJOIN_SECONDS: Final = 60.0
 CARRY_SECONDS: Final = 1.0
-SECONDS_PER_MESSAGE: Final = 0.0015
-BURST_SECONDS: Final = 0.003  # a batch of the service before comes in parts, one a partition
 COMPANY_SECONDS: Final = 0.03  # what can wait does so for the next that cannot, no longer
-REST_RATIO: Final = 4.0  # of what a batch took, to the next one's beginning
-REST_SECONDS_MAX: Final = 0.3  # it may have taken long for other reasons than a busy machine
 
 
 class BatchConsumer(threading.Thread):
@@ -55,7 +52,7 @@ class BatchConsumer(threading.Thread):
         self._desk = desk
         self._interest_in = interest_in
         self._batch_size_max = batch_size_max
-        self._interval_seconds_max = interval_seconds_max
+        self._pace = Pace(interval_seconds_max, monotonic)
         self._poll_seconds = poll_seconds
         self._new_client = new_client
         self._monotonic = monotonic
@@ -69,9 +66,6 @@ class BatchConsumer(threading.Thread):
         self._moves: dict[PartitionKey, Move] = {}  # of the running batch
         self._carried: dict[PartitionKey, Move] = {}  # over what asks for no batch
         self._carried_since_seconds = 0.0
-        self._last_size = 0
-        self._last_began_seconds = 0.0
-        self._last_took_seconds = 0.0
         self._probe_at_seconds = 0.0
         self.has_joined = False
         self.failure: BaseException | None = None
@@ -163,11 +157,11 @@ class BatchConsumer(threading.Thread):
             self._read_ahead(0.0)
             interest = self._highest_interest()
             if interest is Interest.NOW or (interest is Interest.LATER and self._is_joined()):
-                self._read_ahead(self._gather_seconds())
+                self._read_ahead(self._pace.wait_seconds())
         taken, self._ahead = self._ahead, []
         batch = self._batch(taken)
         if batch.messages:
-            self._last_size, self._last_began_seconds = len(batch.messages), self._monotonic()
+            self._pace.begin(len(batch.messages))
         return batch
 
     def _read_ahead(self, wait_seconds: float) -> None:
@@ -207,19 +201,6 @@ class BatchConsumer(threading.Thread):
         if one.error() is not None:
             return Interest.NONE
         return self._interest_in(one.topic() or "", dict(headers_of(one)))
-
-    def _gather_seconds(self) -> float:
-        """Wait for the rest of a burst, and keep the beginnings of batches apart.
-
-        Hardly at all when idle, the longer the more the last batch had. Every batch has its price,
-        whatever is in it; without this, they come ever smaller until they fill the processor. A
-        batch takes the longer, the more others have to do on the machine: they get their turn, too.
-        """
-        since_seconds = self._monotonic() - self._last_began_seconds
-        rest_seconds = min(REST_SECONDS_MAX, REST_RATIO * self._last_took_seconds)
-        interval_seconds = max(self._interval_seconds_max, rest_seconds)
-        wanted_seconds = max(BURST_SECONDS, interval_seconds - since_seconds)
-        return min(wanted_seconds, self._last_size * SECONDS_PER_MESSAGE)
 
     def _batch(self, taken: Iterable[ClientMessage]) -> ReadBatch:
         messages: list[Message] = []
@@ -266,7 +247,6 @@ class BatchConsumer(threading.Thread):
     def _handle(self, batch: ReadBatch) -> bool:
         """Have a batch committed; False where it was dropped and must be read again."""
         self._moves, self._carried = batch.moves, {}
-        began_seconds = self._monotonic()
         self._run = run = self._desk.start(batch)
         try:
             while not run.wait(PATIENCE_SECONDS):
@@ -280,7 +260,7 @@ class BatchConsumer(threading.Thread):
             return True
         finally:
             self._run = None
-            self._last_took_seconds = self._monotonic() - began_seconds
+            self._pace.end()
 
     def _keep_membership(self, run: Run) -> None:
         """Poll while a batch takes long, without reading further."""

@@ -72,10 +72,10 @@ async def test_what_comes_a_moment_after_a_first_event_joins_its_batch(
     interval_seconds: float,
     rest_seconds: float,
 ) -> None:
-    monkeypatch.setattr("shared.consumer.BURST_SECONDS", burst_seconds)
-    monkeypatch.setattr("shared.consumer.REST_RATIO", 1e6)
-    monkeypatch.setattr("shared.consumer.REST_SECONDS_MAX", rest_seconds)
-    monkeypatch.setattr("shared.consumer.SECONDS_PER_MESSAGE", 2.0)
+    monkeypatch.setattr("shared.pace.BURST_SECONDS", burst_seconds)
+    monkeypatch.setattr("shared.pace.REST_RATIO", 1e6)
+    monkeypatch.setattr("shared.pace.REST_SECONDS_MAX", rest_seconds)
+    monkeypatch.setattr("shared.pace.SECONDS_PER_MESSAGE", 2.0)
     topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
 
     async with member(
@@ -94,8 +94,8 @@ async def test_what_comes_a_moment_after_a_first_event_joins_its_batch(
 async def test_an_event_that_nobody_reacts_to_does_not_start_the_wait_for_more(
     servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.consumer.BURST_SECONDS", 2.0)
-    monkeypatch.setattr("shared.consumer.SECONDS_PER_MESSAGE", 2.0)
+    monkeypatch.setattr("shared.pace.BURST_SECONDS", 2.0)
+    monkeypatch.setattr("shared.pace.SECONDS_PER_MESSAGE", 2.0)
     topic, desk = new_topic(servers.kafka_url), DatabaseDesk(database)
 
     async with member(servers, unique("group"), [topic], desk):
