@@ -8,18 +8,16 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Final, cast
+from typing import Final
 
 from loadtests.overload.ledger import ACCEPTED, REFUSALS, Ledger
+from loadtests.plain_http.connection import PlainConnection, is_closing
 
 TICK_SECONDS: Final = 0.002
 ANSWER_SECONDS: Final = 15.0
 CONNECTIONS_MAX: Final = 4000
-HEAD_END: Final = b"\r\n\r\n"
-LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 RETRY_AFTER: Final = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
 PROBLEM: Final = re.compile(rb'"/problems/([a-z-]+)"')
-CLOSING: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 OnAccepted = Callable[[int, str], None]  # a request's number, and its enrollment
 
@@ -38,9 +36,9 @@ class Generator:
         self._request = request
         self._ledger = ledger
         self._on_accepted = on_accepted
-        self._idle: list[_Connection] = []
+        self._idle: list[PlainConnection] = []
         self._opening: set[asyncio.Task[None]] = set()
-        self._open_ones: set[_Connection] = set()
+        self._open_ones: set[PlainConnection] = set()
         self.in_flight = 0
 
     async def offer(self, rate: float, seconds: float) -> range:
@@ -78,7 +76,7 @@ class Generator:
         host, port = self._addresses[number % len(self._addresses)]
         loop = asyncio.get_running_loop()
         try:
-            _, made = await loop.create_connection(lambda: _Connection(self), host, port)
+            _, made = await loop.create_connection(lambda: PlainConnection(self), host, port)
         except OSError:
             self.in_flight -= 1
             return
@@ -86,7 +84,7 @@ class Generator:
         made.send(number, self._request(number))
 
     def answered(
-        self, by: "_Connection", number: int, status: int, head: bytes, body: bytes
+        self, by: PlainConnection, number: int, status: int, head: bytes, body: bytes
     ) -> None:
         """Note an answer, and use the connection again."""
         self.in_flight -= 1
@@ -97,13 +95,13 @@ class Generator:
             problem = PROBLEM.search(body)
             named = problem[1].decode() if problem else "no problem"
             self._ledger.refused(named, says_when=RETRY_AFTER.search(head) is not None)
-        if CLOSING.search(head) is None:
+        if not is_closing(head):
             self._idle.append(by)
 
-    def lost(self, connection: "_Connection", *, was_at_work: bool) -> None:
+    def lost(self, connection: PlainConnection, number: int | None) -> None:
         """Forget a connection that has ended."""
         self._open_ones.discard(connection)
-        if was_at_work:
+        if number is not None:
             self.in_flight -= 1
         elif connection in self._idle:
             self._idle.remove(connection)
@@ -115,38 +113,3 @@ class Generator:
             connection.abort()
         while self._open_ones:
             await asyncio.sleep(TICK_SECONDS)
-
-
-class _Connection(asyncio.Protocol):
-    """One request at a time."""
-
-    def __init__(self, owner: Generator) -> None:
-        self._owner = owner
-        self._received = b""
-        self._number: int | None = None
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def send(self, number: int, request: bytes) -> None:
-        assert self._transport is not None
-        self._number = number
-        self._transport.write(request)
-
-    def abort(self) -> None:
-        assert self._transport is not None
-        self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, found, body = self._received.partition(HEAD_END)
-        length = LENGTH.search(head) if found else None
-        if self._number is None or length is None or len(body) < int(length[1]):
-            return
-        number, self._number, self._received = self._number, None, b""
-        self._owner.answered(self, number, int(head[9:12]), head, body)
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._owner.lost(self, was_at_work=self._number is not None)
-        self._number = None

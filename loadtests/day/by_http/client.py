@@ -2,12 +2,11 @@
 
 import asyncio
 import random
+import re
 from array import array
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final
-
-import aiohttp
 
 from loadtests.day.by_http.answers import (
     RETRY_SECONDS_UNSAID,
@@ -15,34 +14,15 @@ from loadtests.day.by_http.answers import (
     AnswerLog,
     read_answer,
 )
-from loadtests.day.by_http.asks import Ask
+from loadtests.plain_http.client import Address, PlainClient
 
-PATH: Final = "/enrollments"
+RETRY_AFTER: Final = re.compile(rb"\r\nretry-after: *([^\r]+)", re.IGNORECASE)
 ATTEMPTS_MAX: Final = 30
-CONNECT_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 30.0
-KEEP_ALIVE_SECONDS: Final = 15.0  # less than servers', so that none closes what we use
 OUTSTANDING_MAX: Final = 20_000  # requests under way or waiting for their repeat
 YIELD_EVERY: Final = 50
 JITTER: Final = 0.25  # those who were refused together do not come back together
 
 OnAccepted = Callable[[int, str], None]
-
-
-def new_session(connections: int) -> aiohttp.ClientSession:
-    """Open a pool of at most so many connections, which are kept and used again."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=connections, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_SECONDS
-        ),
-        # No limit in all: a wait for a connection of our own is no fault of the server's.
-        timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=("User-Agent", "Accept-Encoding"),
-    )
 
 
 class Client:
@@ -53,14 +33,14 @@ class Client:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
-        urls: Sequence[str],
-        asks: Sequence[Ask],
+        http: PlainClient,
+        addresses: Sequence[Address],
+        asks: Sequence[bytes],
         log: AnswerLog,
         on_accepted: OnAccepted,
     ) -> None:
-        self._session = session
-        self._urls = [url + PATH for url in urls]
+        self._http = http
+        self._addresses = addresses
         self._asks = asks
         self._log = log
         self._on_accepted = on_accepted
@@ -98,14 +78,17 @@ class Client:
 
     async def _post(self, number: int, attempt: int) -> Answer:
         """Ask once; a repeat goes to the next ingress, where there are several."""
-        ask = self._asks[number]
-        url = self._urls[(number + attempt) % len(self._urls)]
+        address = self._addresses[(number + attempt) % len(self._addresses)]
         try:
-            async with self._session.post(url, data=ask.body, headers=ask.headers) as response:
-                body = await response.read()
-                return read_answer(response.status, body, response.headers.get("Retry-After"))
-        except (aiohttp.ClientError, TimeoutError) as error:
+            answer = await self._http.ask(address, self._asks[number])
+        except OSError as error:
             return Answer(None, type(error).__name__)
+        return read_answer(answer.status, answer.body, _retry_after(answer.head))
+
+
+def _retry_after(head: bytes) -> str | None:
+    found = RETRY_AFTER.search(head)
+    return found[1].decode() if found else None
 
 
 async def _sleep_until(due_at: float, number: int) -> None:

@@ -10,11 +10,11 @@ from typing import Final
 import uvloop
 
 from loadtests.day.by_http.answers import AnswerLog
-from loadtests.day.by_http.asks import Ask
-from loadtests.day.by_http.client import Client, new_session
+from loadtests.day.by_http.client import Client
 from loadtests.day.collector import AwaitedOutcomes, Collector
 from loadtests.day.lag import Lag
 from loadtests.day.playing import News, OnProgress, Played
+from loadtests.plain_http.client import Address, PlainClient
 
 READ_SECONDS: Final = 0.004  # how often outcomes are read, and so how much later each may look
 
@@ -28,8 +28,8 @@ class PlayedByHttp(Played):
 
 def play_by_http(
     kafka_url: str,
-    urls: Sequence[str],
-    asks: Sequence[Ask],
+    addresses: Sequence[Address],
+    asks: Sequence[bytes],
     *,
     rate: float | None,
     connections: int,
@@ -43,7 +43,7 @@ def play_by_http(
     run = _Run(collector, outcomes, News(lag, on_progress), patience_seconds)
     gc.freeze()  # what was prepared stays to the end: there is nothing in it to collect
     try:
-        return uvloop.run(run.play(urls, asks, rate=rate, connections=connections))
+        return uvloop.run(run.play(addresses, asks, rate=rate, connections=connections))
     finally:
         gc.unfreeze()
         collector.close()
@@ -64,19 +64,25 @@ class _Run:
         self._patience_seconds = patience_seconds
 
     async def play(
-        self, urls: Sequence[str], asks: Sequence[Ask], *, rate: float | None, connections: int
+        self,
+        addresses: Sequence[Address],
+        asks: Sequence[bytes],
+        *,
+        rate: float | None,
+        connections: int,
     ) -> PlayedByHttp:
         log = AnswerLog(len(asks))
-        async with new_session(connections) as session:
-            client = Client(session, urls, asks, log, self._outcomes.expect)
-            first_at = perf_counter()
-            log.last_at = first_at
-            sending = asyncio.create_task(client.send_all(rate=rate, connections=connections))
-            try:
-                await self._watch(client, sending, log)
-            finally:
-                sending.cancel()
-                await asyncio.wait([sending])
+        http = PlainClient(connections)
+        client = Client(http, addresses, asks, log, self._outcomes.expect)
+        first_at = perf_counter()
+        log.last_at = first_at
+        sending = asyncio.create_task(client.send_all(rate=rate, connections=connections))
+        try:
+            await self._watch(client, sending, log)
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+            await http.close()
         return PlayedByHttp(
             started_at=client.started_at.tolist(),
             outcomes=self._outcomes,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from loadtests.day.by_http.asks import Ask, Sign, prepare_asks
+from loadtests.day.by_http.asks import Sign, prepare_asks
 from loadtests.day.by_http.playing import PlayedByHttp, play_by_http
 from loadtests.day.by_http.reporting import accepted_in_vain, broken_by_answers, http_report_of
 from loadtests.day.cpu import usage_of, used_between
@@ -15,6 +15,7 @@ from loadtests.day.importing import Say
 from loadtests.day.playing import OnProgress
 from loadtests.day.report import DayReport, report_of
 from loadtests.day.running import CLIENT, Wishes, audited, imported_copies
+from loadtests.plain_http.client import address_of
 
 OWNER: Final = "enrollment"  # the service that says what became of an enrollment
 
@@ -52,17 +53,17 @@ def run_day_by_http(
     return replace(report, http=http_report_of(played.log, cpu_seconds))
 
 
-def _asks(copies: Sequence[Dataset], wishes: Wishes, edge: Edge, say: Say) -> list[Ask]:
+def _asks(copies: Sequence[Dataset], wishes: Wishes, edge: Edge, say: Say) -> list[bytes]:
     say("signing the students' tokens")
     return prepare_asks(copies, wishes.run, edge.sign)
 
 
 def _played(
-    kafka_url: str, asks: Sequence[Ask], wishes: Wishes, edge: Edge, on_progress: OnProgress
+    kafka_url: str, asks: Sequence[bytes], wishes: Wishes, edge: Edge, on_progress: OnProgress
 ) -> PlayedByHttp:
     return play_by_http(
         kafka_url,
-        edge.urls,
+        [address_of(url) for url in edge.urls],
         asks,
         rate=wishes.rate,
         connections=edge.connections,

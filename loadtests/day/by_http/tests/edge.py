@@ -8,7 +8,8 @@ from uuid import UUID, uuid5
 
 from aiohttp import web
 
-from loadtests.day.by_http.asks import Ask
+from loadtests.day.by_http.asks import post
+from loadtests.plain_http.client import Address
 
 NAMES = UUID(int=7)
 
@@ -38,8 +39,8 @@ def accepted(request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def edge(respond: Respond) -> AsyncIterator[tuple[str, Seen]]:
-    """Serve for a block; gives the URL, and what is seen."""
+async def edge(respond: Respond) -> AsyncIterator[tuple[Address, Seen]]:
+    """Serve for a block; gives where, and what is seen."""
     seen = Seen()
 
     async def enroll(request: web.Request) -> web.StreamResponse:
@@ -59,11 +60,11 @@ async def edge(respond: Respond) -> AsyncIterator[tuple[str, Seen]]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", seen
+        yield runner.addresses[0], seen
     finally:
         await runner.cleanup()
 
 
-def asks_of(count: int) -> list[Ask]:
+def asks_of(count: int) -> list[bytes]:
     """Make requests whose keys are their numbers."""
-    return [Ask(b"{}", {"Idempotency-Key": str(number)}) for number in range(count)]
+    return [post("{}", "token", str(number)) for number in range(count)]

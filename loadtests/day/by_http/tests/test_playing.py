@@ -13,6 +13,7 @@ from loadtests.day.by_http.tests.edge import Seen, accepted, asks_of, edge, enro
 from loadtests.day.collector import Outcome
 from loadtests.day.kafka import producer_settings
 from loadtests.day.playing import Progress
+from loadtests.plain_http.client import Address
 from shared.choreography import ENROLLMENT_EVENTS
 
 REASONS = json.dumps({"reasons": [{"code": "section_full"}]})
@@ -41,12 +42,12 @@ class Decider:
 
 
 async def play(
-    kafka_url: str, urls: Sequence[str], told: list[Progress], *, patience_seconds: float
+    kafka_url: str, addresses: Sequence[Address], told: list[Progress], *, patience_seconds: float
 ) -> PlayedByHttp:
     return await asyncio.to_thread(
         play_by_http,
         kafka_url,
-        urls,
+        addresses,
         asks_of(20),
         rate=None,
         connections=4,
@@ -60,8 +61,8 @@ async def test_a_run_asks_for_all_and_takes_the_outcome_of_each_that_was_accepte
 ) -> None:
     told: list[Progress] = []
 
-    async with edge(Decider(servers.kafka_url).take) as (url, _):
-        played = await play(servers.kafka_url, [url], told, patience_seconds=1.5)
+    async with edge(Decider(servers.kafka_url).take) as (address, _):
+        played = await play(servers.kafka_url, [address], told, patience_seconds=1.5)
 
     assert played.log.counts == {"202": 19, "422": 1}
     assert (played.not_delivered, played.delivery_error) == (1, "422")
@@ -81,8 +82,8 @@ async def test_an_outcome_that_comes_before_the_answer_is_not_lost(servers: Loca
         await asyncio.sleep(0.2)
         return answer
 
-    async with edge(take_late) as (url, _):
-        played = await play(servers.kafka_url, [url], [], patience_seconds=1.5)
+    async with edge(take_late) as (address, _):
+        played = await play(servers.kafka_url, [address], [], patience_seconds=1.5)
 
     assert played.outcomes.counts == {Outcome.CONFIRMED: 10, Outcome.REJECTED: 8}
 
@@ -94,8 +95,8 @@ async def test_a_run_that_nobody_answers_ends_when_patience_does(servers: LocalS
         await is_over.wait()
         return web.Response(status=503)
 
-    async with edge(never) as (url, _):
-        played = await play(servers.kafka_url, [url], [], patience_seconds=0.5)
+    async with edge(never) as (address, _):
+        played = await play(servers.kafka_url, [address], [], patience_seconds=0.5)
         is_over.set()
 
     assert (played.not_delivered, played.delivery_error) == (20, "never answered")
