@@ -1,4 +1,9 @@
-"""Find the most that the ingress carries, offer twice that, and see what comes of it."""
+"""Find the most that the ingress carries, offer twice that, and see what comes of it.
+
+The generator shares the machine with the system. So the peak that the goodput is compared with is
+taken once more, beside ballast: as much as in the overload is sent in all, but what is above the
+peak goes to a server that refuses it at once and is no part of the system.
+"""
 
 import argparse
 import json
@@ -8,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.errors import StackError
+from loadtests.overload.playing import Wishes
 from loadtests.overload.report import overload_lines
-from loadtests.overload.running import Wishes, run_overload
+from loadtests.overload.running import run_overload
 
 STATE_DIR: Final = ".enroll/overload"
 
@@ -37,10 +43,15 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.overload", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long it stays too much")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="how long it stays too much, and the peak beside ballast before that",
+    )
     parser.add_argument("--factor", type=float, default=2.0, help="how many times the peak")
     parser.add_argument("--first-rate", type=float, default=200.0, help="where the climb begins")
-    parser.add_argument("--step-seconds", type=float, default=15.0)
+    parser.add_argument("--step-seconds", type=float, default=15.0, help="of the climb")
     parser.add_argument("--ingresses", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args()

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from loadtests.chaos.report import violation_lines
+from loadtests.overload.ballast import Offered
 from loadtests.overload.stages import Stage
 
 GOODPUT_SHARE_MIN: Final = 0.85
@@ -16,10 +17,16 @@ CARRIED_SHARE_MIN: Final = 0.95
 
 @dataclass(frozen=True)
 class Played:
-    """The stages and what was seen beside them."""
+    """The stages and what was seen beside them.
+
+    The reference is the peak once more, while the generator sends as much as in the overload: to
+    the ingress what is its peak, and the rest as ballast to a server that refuses all at once.
+    """
 
     steps: Sequence[Stage]
     before: Stage
+    reference: Stage
+    ballast: Offered
     overload: Stage
     after: Stage
     memory_mb: Mapping[str, float]
@@ -41,14 +48,25 @@ class OverloadReport:
 
     @property
     def goodput_share(self) -> float:
-        """Tell how much of the peak was carried when more was offered."""
-        return round(self.played.overload.goodput / self.peak, 3) if self.peak else 0.0
+        """Tell how much of the reference was carried when more was offered."""
+        return self._share_of(self.played.reference.goodput)
+
+    @property
+    def share_of_plain_peak(self) -> float:
+        """Tell the same of the peak, when the generator left more of the machine to the system."""
+        return self._share_of(self.peak)
+
+    def _share_of(self, goodput: float) -> float:
+        return round(self.played.overload.goodput / goodput, 3) if goodput else 0.0
 
     def complaints(self) -> list[str]:
         """Say what is not as it is promised, besides violations."""
         found = []
         if self.goodput_share < GOODPUT_SHARE_MIN:
-            found.append(f"goodput is {self.goodput_share:.0%} of the peak")
+            found.append(f"goodput is {self.goodput_share:.0%} of the peak beside ballast")
+        if self.played.ballast.answered < self.played.ballast.sent:
+            unanswered = self.played.ballast.sent - self.played.ballast.answered
+            found.append(f"{unanswered} of the ballast had no answer: there is no reference")
         if self.played.overload.lost or self.played.overload.others:
             others = f"{self.played.overload.lost} lost, others {self.played.overload.others}"
             found.append(f"not all the rest was refused with 429 or 503: {others}")
@@ -77,7 +95,12 @@ class OverloadReport:
 
     def as_json(self) -> dict[str, Any]:
         """Give it as plain data."""
-        computed = {"peak": self.peak, "goodput_share": self.goodput_share}
+        computed = {
+            "peak": self.peak,
+            "peak_beside_ballast": self.played.reference.goodput,
+            "goodput_share": self.goodput_share,
+            "share_of_plain_peak": self.share_of_plain_peak,
+        }
         return {
             **asdict(self),
             **computed,
@@ -89,16 +112,28 @@ class OverloadReport:
 def overload_lines(report: OverloadReport) -> list[str]:
     """Give the report for people."""
     played = report.played
-    memory, overload = played.memory_mb, played.overload
-    drained = overload.drained_seconds
-    shares = f"{overload.goodput:,.0f}/s, {report.goodput_share:.1%} of it"
+    memory, drained = played.memory_mb, played.overload.drained_seconds
+    stages = (*played.steps, played.before, played.reference, played.overload, played.after)
     most = f"{memory['most']:g} at most, {memory['after']:g} afterwards"
     return [
-        *(stage.line() for stage in (*played.steps, played.before, overload, played.after)),
-        f"peak {report.peak:,.0f}/s; {overload.seconds:g} s at {overload.rate:,.0f}/s: {shares}",
+        *(stage.line() for stage in stages),
+        *_goodput_lines(report),
         f"memory of the ingress: {memory['before']:g} MB, {most}",
         f"lag back to 0 {'never' if drained is None else f'{drained:g} s'} after the last request",
         f"load average {report.load[0]:.1f} before, {report.load[1]:.1f} after",
         *(f"not as promised: {text}" for text in report.complaints()),
         *violation_lines(report.violations),
+    ]
+
+
+def _goodput_lines(report: OverloadReport) -> list[str]:
+    reference, overload = report.played.reference, report.played.overload
+    ballast = report.played.ballast
+    sent = f"{reference.rate + ballast.rate:,.0f}/s, of which {ballast.rate:,.0f}/s are ballast"
+    late = f"{ballast.answered:,} of {ballast.sent:,} answered, late {ballast.late_ms_max:.0f} ms"
+    shares = f"{report.goodput_share:.1%} of that, {report.share_of_plain_peak:.1%} of the peak"
+    return [
+        f"peak {report.peak:,.0f}/s: the most at any step",
+        f"peak beside ballast {reference.goodput:,.0f}/s: the generator sends {sent} ({late})",
+        f"{overload.seconds:g} s at {overload.rate:,.0f}/s: {overload.goodput:,.0f}/s, {shares}",
     ]

@@ -7,8 +7,9 @@ import pytest
 from deploy.local import stack, state
 from deploy.local.errors import StackError
 from deploy.local.servers import VARIABLES
+from loadtests.overload.playing import Wishes
 from loadtests.overload.report import overload_lines
-from loadtests.overload.running import Wishes, run_overload
+from loadtests.overload.running import run_overload
 
 # So much that even a fast machine has to refuse, of a system that lets little wait.
 SHORT = Wishes(
@@ -52,6 +53,8 @@ def test_what_is_too_much_is_refused_in_order_and_nothing_that_was_accepted_is_l
     assert report.played.without_retry_after == 0, lines
     assert overload.drained_seconds is not None, lines
     assert overload.goodput > 0, lines
+    assert report.played.reference.goodput > 0, lines
+    assert report.played.ballast.answered == report.played.ballast.sent > 0, lines
     assert overload.accepted + sum(overload.refused.values()) == overload.offered
     assert report.played.memory_mb["most"] < report.played.memory_mb["before"] + 100, lines
 

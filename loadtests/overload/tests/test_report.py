@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from loadtests.overload.ballast import Offered
 from loadtests.overload.report import OverloadReport, Played, overload_lines
 from loadtests.overload.stages import Stage
 
@@ -27,11 +28,13 @@ STAGE = Stage(
     late_ms_max=1.0,
 )
 OVERLOAD = replace(
-    STAGE, rate=200.0, offered=2000, accepted=950, refused={"overloaded": 1050}, goodput=95.0
+    STAGE, rate=200.0, offered=2000, accepted=950, refused={"overloaded": 1050}, goodput=90.0
 )
 PLAYED = Played(
     steps=[replace(STAGE, goodput=80.0), STAGE],
     before=STAGE,
+    reference=replace(STAGE, goodput=96.0),
+    ballast=Offered(rate=100.0, sent=1000, answered=1000, late_ms_max=2.0),
     overload=OVERLOAD,
     after=STAGE,
     memory_mb={"before": 200.0, "most": 220.0, "after": 210.0},
@@ -48,15 +51,44 @@ def test_where_most_is_carried_and_the_rest_refused_all_is_as_promised() -> None
 
     assert report.complaints() == []
     assert report.is_fine
-    assert (report.peak, report.goodput_share) == (100.0, 0.95)
-    assert "peak 100/s; 10 s at 200/s: 95/s, 95.0% of it" in overload_lines(report)
-    assert report.as_json()["goodput_share"] == 0.95
+    assert (report.peak, report.goodput_share, report.share_of_plain_peak) == (100.0, 0.938, 0.9)
+
+
+def test_both_peaks_are_shown_and_the_shares_of_both() -> None:
+    lines, data = overload_lines(report_of()), report_of().as_json()
+
+    assert "peak 100/s: the most at any step" in lines
+    assert (
+        "peak beside ballast 96/s: the generator sends 200/s, of which 100/s are ballast "
+        "(1,000 of 1,000 answered, late 2 ms)"
+    ) in lines
+    assert "10 s at 200/s: 90/s, 93.8% of that, 90.0% of the peak" in lines
+    assert (data["peak"], data["peak_beside_ballast"]) == (100.0, 96.0)
+    assert (data["goodput_share"], data["share_of_plain_peak"]) == (0.938, 0.9)
+
+
+def test_it_is_the_peak_beside_ballast_that_counts() -> None:
+    report = report_of(replace(PLAYED, steps=[replace(STAGE, goodput=200.0)]))
+
+    assert report.share_of_plain_peak == 0.45
+    assert report.is_fine
+
+
+def test_where_ballast_had_no_answer_the_generator_was_not_as_busy_and_that_is_said() -> None:
+    ballast = replace(PLAYED.ballast, answered=990)
+
+    report = report_of(replace(PLAYED, ballast=ballast))
+
+    assert report.complaints() == ["10 of the ballast had no answer: there is no reference"]
 
 
 def test_where_nothing_was_ever_carried_that_is_said() -> None:
-    report = report_of(replace(PLAYED, steps=[replace(STAGE, goodput=0.0)]))
+    nothing = replace(STAGE, goodput=0.0)
 
-    assert report.complaints() == ["goodput is 0% of the peak"]
+    report = report_of(replace(PLAYED, steps=[nothing], reference=nothing))
+
+    assert report.complaints() == ["goodput is 0% of the peak beside ballast"]
+    assert report.share_of_plain_peak == 0.0
 
 
 def test_a_violation_is_never_fine() -> None:
@@ -66,7 +98,7 @@ def test_a_violation_is_never_fine() -> None:
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"goodput": 84.0}, "goodput is 84% of the peak"),
+        ({"goodput": 81.0}, "goodput is 84% of the peak beside ballast"),
         ({"lost": 1}, "1 lost"),
         ({"others": {500: 2}}, "{500: 2}"),
         ({"drained_seconds": None}, "the lag did not come back to 0"),
