@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Protocol, assert_never
 from uuid import UUID, uuid5
@@ -109,13 +110,16 @@ class Acceptance:
 
     def shed(self) -> None:
         """Refuse while those who came before wait too long: cheap, so it comes first."""
-        age_seconds = self._queue.age_seconds
-        if age_seconds > self._shed_age_seconds:
+        problem = self.overload()
+        if problem is not None:  # one of its own: what is raised collects tracebacks
             raise Problem(
-                ProblemType.OVERLOADED,
-                f"requests wait for {age_seconds:.0f} s: repeat this one later, with the same key",
-                retry_after_seconds=SHED_RETRY_SECONDS,
+                problem.kind, problem.detail, retry_after_seconds=problem.retry_after_seconds
             )
+
+    def overload(self) -> Problem | None:
+        """Give the problem while those who came before wait too long: the same one to many."""
+        age_seconds = self._queue.age_seconds
+        return _queued(round(age_seconds)) if age_seconds > self._shed_age_seconds else None
 
     async def enroll(self, asked: Asked, body: EnrollmentAsked) -> Reply:
         """Take in a request for sections; returns once Kafka has it."""
@@ -235,6 +239,15 @@ class Acceptance:
             raise _undelivered(error.retry_after_seconds) from error
         except (DeliveryFailedError, TimeoutError) as error:
             raise _undelivered(DELIVERY_RETRY_SECONDS) from error
+
+
+@lru_cache(maxsize=1)
+def _queued(seconds: int) -> Problem:
+    return Problem(
+        ProblemType.OVERLOADED,
+        f"requests wait for {seconds} s: repeat this one later, with the same key",
+        retry_after_seconds=SHED_RETRY_SECONDS,
+    )
 
 
 def _undelivered(retry_after_seconds: float) -> Problem:

@@ -10,14 +10,11 @@ from math import inf
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from services.enrollment.ingress.correlation import HEADER, correlation_of, log_request
-from services.enrollment.ingress.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemType
+from services.enrollment.ingress.correlation import correlation_of, log_request
+from services.enrollment.ingress.problems import Problem, ProblemType
+from services.enrollment.ingress.refusals import Refusal, Refusals
 from shared.logs import CORRELATION_ID
 
 VERSIONS: Final = frozenset({"1.0", "1.1"})
@@ -63,6 +60,7 @@ class Connections:
     overload: Overload = never_overloaded
     refused: Counter[ProblemType] = field(default_factory=Counter)
     turned_away: set["GuardedProtocol"] = field(default_factory=set)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def counts(self) -> Mapping[str, int]:
         """Count what was refused since the start, by problem."""
@@ -293,36 +291,22 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _send_away(self, problem: Problem, cycle: RequestResponseCycle, *, is_kept: bool) -> None:
         self._shared.refused[problem.kind] += 1  # a line for each would cost more than the answer
-        token = CORRELATION_ID.set(correlation_of(list(cycle.scope["headers"])))
-        try:
-            head, body = self._answer(problem, is_kept=is_kept)
-        finally:
-            CORRELATION_ID.reset(token)
+        refusal = self._shared.refusals.of(problem, self.server_state.default_headers)
+        correlation_id = correlation_of(list(cycle.scope["headers"]))
+        head, body = refusal.answer(correlation_id, is_kept=is_kept)
         self.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
         cycle.response_started = cycle.response_complete = True
 
     def _write(self, problem: Problem, headers: list[tuple[bytes, bytes]]) -> None:
-        token = CORRELATION_ID.set(correlation_of(headers))
+        correlation_id = correlation_of(headers)
+        refusal = Refusal(problem, self.server_state.default_headers)
+        head, body = refusal.answer(correlation_id, is_kept=False)
+        token = CORRELATION_ID.set(correlation_id)
         try:
-            head, body = self._answer(problem, is_kept=False)
             log_request("-", "none", problem.kind.status, 0.0)
         finally:
             CORRELATION_ID.reset(token)
         self.transport.write(head + body)
-
-    def _answer(self, problem: Problem, *, is_kept: bool) -> tuple[bytes, bytes]:
-        """Give the head and the body of an answer, with the context's correlation id."""
-        body = problem.body()
-        fields = {
-            "content-type": PROBLEM_MEDIA_TYPE,
-            "content-length": str(len(body)),
-            HEADER: CORRELATION_ID.get(),
-            **problem.headers(),
-            **({} if is_kept else {"connection": "close"}),
-        }
-        lines = [b"%s: %s\r\n" % one for one in self.server_state.default_headers]
-        lines += [f"{name}: {value}\r\n".encode() for name, value in fields.items()]
-        return b"".join([STATUS_LINE[problem.kind.status], *lines, b"\r\n"]), body
 
     def _linger(self) -> None:
         self._due = self.loop.time() + LINGER_SECONDS

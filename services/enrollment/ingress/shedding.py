@@ -20,8 +20,9 @@ class Shedding:
     it, for that depends on how much of a processor there is.
     """
 
-    def __init__(self, shed: Callable[[], None], lag_seconds_max: float) -> None:
-        self._shed = shed  # raises a Problem while requests for sections are not taken
+    def __init__(self, queued: Callable[[], Problem | None], lag_seconds_max: float) -> None:
+        self._queued = queued  # gives a problem while requests for sections are not taken
+        self._late = Problem(ProblemType.OVERLOADED, retry_after_seconds=RETRY_SECONDS)
         self._lag_seconds_max = lag_seconds_max
         self.lag_seconds = 0.0
 
@@ -40,12 +41,12 @@ class Shedding:
             before_seconds = late_seconds
 
     def __call__(self, method: str, path: str) -> Problem | None:
-        """Give the problem that is all that this request gets, or None."""
+        """Give the problem that is all that this request gets, or None.
+
+        Many get the same object, so that its answer is made once: it is never raised.
+        """
         if self.lag_seconds > self._lag_seconds_max and not path.startswith(WATCHED_PATHS):
-            return Problem(ProblemType.OVERLOADED, retry_after_seconds=RETRY_SECONDS)
+            return self._late
         if method == "POST" and path.startswith(ENROLLMENTS):
-            try:
-                self._shed()
-            except Problem as problem:
-                return problem
+            return self._queued()
         return None

@@ -109,7 +109,7 @@ class Ingress:
         )
 
         self._acceptance = self._new_acceptance()
-        self._shedding = Shedding(self._acceptance.shed, settings.shed_lag_seconds)
+        self._shedding = Shedding(self._acceptance.overload, settings.shed_lag_seconds)
 
     def _breaker(
         self,

@@ -3,9 +3,11 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from services.enrollment.ingress.acceptance import Acceptance
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.shedding import Shedding
 from services.enrollment.ingress.tests.serving import connected, exchange, get, request, running
@@ -14,13 +16,36 @@ LAG_SECONDS_MAX = 0.1
 WAIT = "requests wait for 11 s"
 
 
-def let_in() -> None:
+def let_in() -> Problem | None:
     """Take requests for sections."""
+    return None
 
 
-def send_away() -> None:
+def send_away() -> Problem | None:
     """Take none."""
-    raise Problem(ProblemType.OVERLOADED, WAIT, retry_after_seconds=2)
+    return Problem(ProblemType.OVERLOADED, WAIT, retry_after_seconds=2)
+
+
+@dataclass
+class Queue:
+    """Where requests wait for so long."""
+
+    age_seconds: float = 0.0
+
+
+def acceptance_of(queue: Queue) -> Acceptance:
+    """Make one that only ever sheds."""
+    unused: Any = None
+    return Acceptance(
+        publisher=unused,
+        kafka_breaker=unused,
+        answers=unused,
+        quotas=unused,
+        view=unused,
+        queue=queue,
+        shed_age_seconds=10.0,
+        clock=unused,
+    )
 
 
 @dataclass
@@ -55,6 +80,40 @@ def test_while_the_process_is_late_all_are_sent_away(path: str) -> None:
     assert problem is not None
     assert problem.kind is ProblemType.OVERLOADED
     assert problem.retry_after_seconds == 1
+
+
+def test_who_comes_while_requests_wait_too_long_is_told_how_long_they_do() -> None:
+    queue = Queue()
+    acceptance = acceptance_of(queue)
+
+    queue.age_seconds = 10.0
+    acceptance.shed()
+    assert acceptance.overload() is None
+
+    queue.age_seconds = 10.6
+    problem = acceptance.overload()
+    assert problem is not None
+    assert problem.kind is ProblemType.OVERLOADED
+    assert problem.detail.startswith(WAIT)
+    assert problem.retry_after_seconds == 2
+
+
+def test_what_many_are_told_is_one_problem_but_what_is_raised_is_each_time_another() -> None:
+    queue = Queue(age_seconds=10.6)
+    acceptance = acceptance_of(queue)
+
+    told = acceptance.overload()
+    queue.age_seconds = 11.4
+    assert acceptance.overload() is told
+    with pytest.raises(Problem) as raised:
+        acceptance.shed()
+    assert told is not None
+    assert raised.value is not told
+    assert raised.value.body() == told.body()
+    assert told.__traceback__ is None
+
+    queue.age_seconds = 12.0
+    assert acceptance.overload() is not told
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
@@ -139,6 +198,35 @@ async def test_requests_sent_in_one_go_are_answered_in_their_order() -> None:
             answers = [await client.answer() for _ in range(3)]
 
     assert [one.status for one in answers] == [200, 503, 503]
+
+
+async def test_requests_sent_in_one_go_are_sent_away_each_with_its_own_correlation_id() -> None:
+    door = Door()
+    ids = ["a", "b" * 128, "c-3"]
+    with running(overload=door) as server:
+        async with connected(server.port) as client:
+            await client.send(
+                get("/gate") + b"".join(get("/fine", f"X-Correlation-ID: {one}") for one in ids)
+            )
+            await asyncio.sleep(0.1)
+            door.problem = overloaded().problem
+            server.open_gate()
+            answers = [await client.answer() for _ in range(4)][1:]
+
+    assert [one.problem for one in answers] == ["overloaded"] * 3
+    assert [one.headers["x-correlation-id"] for one in answers] == ids
+
+
+async def test_who_is_sent_away_is_told_the_time_of_day() -> None:
+    with running(overload=overloaded()) as server:
+        async with connected(server.port) as client:
+            await client.send(get())
+            first = await client.answer()
+            await asyncio.sleep(2.2)
+            await client.send(get())
+            second = await client.answer()
+
+    assert first.headers["date"] != second.headers["date"]
 
 
 async def test_who_closes_the_connection_has_it_closed() -> None:
