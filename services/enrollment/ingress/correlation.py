@@ -5,7 +5,7 @@ import re
 import time
 from typing import Final
 
-import uuid_utils.compat
+import uuid_utils
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,7 +24,7 @@ def correlation_of(headers: list[tuple[bytes, bytes]]) -> str:
     given = next((value for name, value in headers if name == HEADER_NAME), b"")
     if CORRELATION.fullmatch(given):
         return given.decode("ascii")
-    return str(uuid_utils.compat.uuid7())
+    return str(uuid_utils.uuid7())
 
 
 class Correlation:
