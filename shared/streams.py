@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable
 from concurrent import futures
-from pathlib import Path
 from typing import Any, Final
 
 import faust
@@ -50,6 +48,9 @@ class StreamApp(faust.App):
     def supervise(self, service: mode.Service) -> None:
         """Have a service started with the app, after the agents, and stopped before them."""
         self._supervised.append(service)
+
+    async def on_first_start(self) -> None:
+        """Leave out what Faust does here: it makes directories for tables, and there are none."""
 
     async def on_started(self) -> None:
         """Let the in-memory channels flow: without a Kafka consumer nobody else does."""
@@ -183,7 +184,6 @@ def new_app(name: str, handle: HandleBatch) -> tuple[StreamApp, Any]:
         name,
         broker="kafka://none",
         store="memory://",
-        datadir=Path(tempfile.gettempdir()) / name,
         topic_disable_leader=True,
     )
     channel = app.channel(maxsize=1)

@@ -42,6 +42,11 @@ def free_port() -> int:
         return port
 
 
+def directories_left(temporary: Path) -> list[Path]:
+    """Name what Faust would make for its tables, where there or here."""
+    return [*temporary.iterdir(), *ROOT.glob("capacity-*")]
+
+
 class Running:
     """A process of the capacity service, and what its admin server says."""
 
@@ -123,9 +128,10 @@ async def capacity(kafka_url: str, database_url: str, **settings: str) -> AsyncI
 
 
 async def test_a_process_becomes_ready_tells_how_it_is_and_stops_when_told(
-    servers: Servers, capacity_database: Database
+    servers: Servers, capacity_database: Database, tmp_path: Path
 ) -> None:
-    async with capacity(servers.kafka_url, url_of(capacity_database)) as running:
+    url = url_of(capacity_database)
+    async with capacity(servers.kafka_url, url, TMPDIR=str(tmp_path)) as running:
         await running.until_ready()
 
         health = await running.health()
@@ -151,6 +157,7 @@ async def test_a_process_becomes_ready_tells_how_it_is_and_stops_when_told(
     assert code == 0
     assert seconds < 10
     assert await value_of(capacity_database, BACKENDS) == 0
+    assert directories_left(tmp_path) == []
 
 
 async def test_a_process_starts_before_its_database_and_is_ready_when_that_comes(

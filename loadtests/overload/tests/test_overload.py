@@ -15,10 +15,10 @@ from loadtests.overload.running import run_overload
 SHORT = Wishes(
     first_rate=100.0,
     step_factor=4.0,
-    step_seconds=2.0,
+    step_seconds=1.5,
     warm_up_seconds=2.0,
     overload_factor=3.0,
-    overload_seconds=5.0,
+    overload_seconds=3.0,
     students=300,
     sections=10,
     quick_start=True,
