@@ -1,4 +1,4 @@
-"""Find the most that the ingress carries, offer twice that, and see what comes of it.
+"""Find what the ingress carries for a minute, offer twice that, and see what comes of it.
 
 The generator shares the machine with the system. So the peak that the goodput is compared with is
 taken once more, beside ballast: as much as in the overload is sent in all, but what is above the
@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
         "--seconds",
         type=float,
         default=60.0,
-        help="how long it stays too much, and the peak beside ballast before that",
+        help="how long it stays too much, and the peaks before that",
     )
     parser.add_argument("--factor", type=float, default=2.0, help="how many times the peak")
     parser.add_argument("--first-rate", type=float, default=200.0, help="where the climb begins")

@@ -15,7 +15,7 @@ from loadtests.plain_http.connection import PlainConnection, is_closing
 
 TICK_SECONDS: Final = 0.002
 ANSWER_SECONDS: Final = 15.0
-CONNECTIONS_MAX: Final = 4000
+CONNECTIONS_MAX: Final = 8000
 RETRY_AFTER: Final = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
 PROBLEM: Final = re.compile(rb'"/problems/([a-z-]+)"')
 

@@ -79,7 +79,9 @@ async def play(ground: Ground, wishes: Wishes, say: Say) -> Played:
     async with _beside(outcomes, ingresses):
         await stages.play("warm-up", wishes.first_rate, wishes.warm_up_seconds)
         steps = await stages.climb(wishes.first_rate, wishes.step_factor, wishes.step_seconds)
-        peak = max(step.goodput for step in steps)
+        most = max(step.goodput for step in steps)
+        sustained = await stages.play("sustained", most, wishes.overload_seconds)
+        peak = sustained.goodput
         modest_rate = peak * MODEST_SHARE
         before = await stages.play("before", modest_rate, wishes.step_seconds)
         memory_before = ingresses.memory_mb()
@@ -93,6 +95,7 @@ async def play(ground: Ground, wishes: Wishes, say: Say) -> Played:
     memory_mb = {"before": memory_before, "most": overload.memory_mb, "after": memory_after}
     return Played(
         steps=steps,
+        sustained=sustained,
         before=before,
         reference=reference,
         ballast=offered,

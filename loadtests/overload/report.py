@@ -19,11 +19,13 @@ CARRIED_SHARE_MIN: Final = 0.95
 class Played:
     """The stages and what was seen beside them.
 
+    What a step of some seconds carries may be more than can be carried for long: `sustained` tells.
     The reference is the peak once more, while the generator sends as much as in the overload: to
     the ingress what is its peak, and the rest as ballast to a server that refuses all at once.
     """
 
     steps: Sequence[Stage]
+    sustained: Stage
     before: Stage
     reference: Stage
     ballast: Offered
@@ -43,8 +45,8 @@ class OverloadReport:
 
     @property
     def peak(self) -> float:
-        """Give the most that was carried at any step, in outcomes a second."""
-        return max(step.goodput for step in self.played.steps)
+        """Give what was carried for as long as the overload lasts, in outcomes a second."""
+        return self.played.sustained.goodput
 
     @property
     def goodput_share(self) -> float:
@@ -113,7 +115,8 @@ def overload_lines(report: OverloadReport) -> list[str]:
     """Give the report for people."""
     played = report.played
     memory, drained = played.memory_mb, played.overload.drained_seconds
-    stages = (*played.steps, played.before, played.reference, played.overload, played.after)
+    long_ones = (played.reference, played.overload)
+    stages = (*played.steps, played.sustained, played.before, *long_ones, played.after)
     most = f"{memory['most']:g} at most, {memory['after']:g} afterwards"
     return [
         *(stage.line() for stage in stages),
@@ -133,7 +136,7 @@ def _goodput_lines(report: OverloadReport) -> list[str]:
     late = f"{ballast.answered:,} of {ballast.sent:,} answered, late {ballast.late_ms_max:.0f} ms"
     shares = f"{report.goodput_share:.1%} of that, {report.share_of_plain_peak:.1%} of the peak"
     return [
-        f"peak {report.peak:,.0f}/s: the most at any step",
+        f"peak {report.peak:,.0f}/s: carried for {report.played.sustained.seconds:g} s",
         f"peak beside ballast {reference.goodput:,.0f}/s: the generator sends {sent} ({late})",
         f"{overload.seconds:g} s at {overload.rate:,.0f}/s: {overload.goodput:,.0f}/s, {shares}",
     ]

@@ -31,7 +31,8 @@ OVERLOAD = replace(
     STAGE, rate=200.0, offered=2000, accepted=950, refused={"overloaded": 1050}, goodput=90.0
 )
 PLAYED = Played(
-    steps=[replace(STAGE, goodput=80.0), STAGE],
+    steps=[replace(STAGE, goodput=80.0), replace(STAGE, goodput=120.0)],
+    sustained=STAGE,
     before=STAGE,
     reference=replace(STAGE, goodput=96.0),
     ballast=Offered(rate=100.0, sent=1000, answered=1000, late_ms_max=2.0),
@@ -57,7 +58,7 @@ def test_where_most_is_carried_and_the_rest_refused_all_is_as_promised() -> None
 def test_both_peaks_are_shown_and_the_shares_of_both() -> None:
     lines, data = overload_lines(report_of()), report_of().as_json()
 
-    assert "peak 100/s: the most at any step" in lines
+    assert "peak 100/s: carried for 10 s" in lines
     assert (
         "peak beside ballast 96/s: the generator sends 200/s, of which 100/s are ballast "
         "(1,000 of 1,000 answered, late 2 ms)"
@@ -68,7 +69,7 @@ def test_both_peaks_are_shown_and_the_shares_of_both() -> None:
 
 
 def test_it_is_the_peak_beside_ballast_that_counts() -> None:
-    report = report_of(replace(PLAYED, steps=[replace(STAGE, goodput=200.0)]))
+    report = report_of(replace(PLAYED, sustained=replace(STAGE, goodput=200.0)))
 
     assert report.share_of_plain_peak == 0.45
     assert report.is_fine
@@ -85,7 +86,7 @@ def test_where_ballast_had_no_answer_the_generator_was_not_as_busy_and_that_is_s
 def test_where_nothing_was_ever_carried_that_is_said() -> None:
     nothing = replace(STAGE, goodput=0.0)
 
-    report = report_of(replace(PLAYED, steps=[nothing], reference=nothing))
+    report = report_of(replace(PLAYED, sustained=nothing, reference=nothing))
 
     assert report.complaints() == ["goodput is 0% of the peak beside ballast"]
     assert report.share_of_plain_peak == 0.0
