@@ -10,7 +10,7 @@ from loadtests.overload import generator as generator_module
 from loadtests.overload.generator import Generator
 from loadtests.overload.ledger import Ledger
 from loadtests.overload.requests import Requests
-from loadtests.overload.tests.server import Respond, Served, answer, serving
+from loadtests.plain_http.tests.server import Respond, Served, answer, serving
 
 CAMPUS = ample_campus(students=10, sections=4)
 REQUESTS = Requests(CAMPUS, [f"token-of-{student}" for student in CAMPUS.students])

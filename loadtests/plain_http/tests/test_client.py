@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from loadtests.overload.tests.server import answer, serving
 from loadtests.plain_http import client as client_module
 from loadtests.plain_http.client import PlainClient, address_of
+from loadtests.plain_http.tests.server import answer, serving
 
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 
