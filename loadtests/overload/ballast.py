@@ -4,7 +4,6 @@ What is measured beside it has what the generator, on the same machine, leaves t
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ from typing import Final, cast
 from deploy.local.ports import LOOPBACK
 from loadtests.overload.generator import Generator
 from loadtests.overload.ledger import LOST, Ledger
+from loadtests.plain_http.connection import HEAD_END, LENGTH
 
 BACKLOG: Final = 1024
-HEAD_END: Final = b"\r\n\r\n"
-LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 BODY: Final = b'{"type": "/problems/ballast", "title": "Nothing is done here", "status": 503}'
 ANSWER: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
