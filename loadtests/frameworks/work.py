@@ -87,8 +87,7 @@ class Work:
             await self.stop()
 
     def asked(self, authorization: str | None, key: str | None, traceparent: str | None) -> Asked:
-        """Tell who asks; sheds first, as the ingress does."""
-        self.acceptance.shed()
+        """Tell who asks."""
         caller = self.access.caller(authorization)
         return Asked(caller, key, continue_or_start(traceparent))
 

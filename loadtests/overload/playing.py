@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from deploy.local import postgres, services
 from deploy.local.status import Status
@@ -17,6 +16,7 @@ from loadtests.overload.report import Played
 from loadtests.overload.requests import Requests
 from loadtests.overload.stages import Stage, Stages
 from loadtests.overload.watching import Ingresses, Outcomes
+from loadtests.plain_http.client import Address, address_of
 from shared.choreography import Service
 
 MODEST_SHARE: Final = 0.4  # of the peak: the rate before and after
@@ -58,10 +58,9 @@ class Ground:
         return {name: postgres.role_url(url, name) for name in (*Service, services.INGRESS)}
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
+    def addresses(self) -> list[Address]:
         """Where the ingresses listen."""
-        urls = [urlsplit(one.url) for one in self.found.services.values() if one.url is not None]
-        return [(str(url.hostname), int(url.port or 0)) for url in urls]
+        return [address_of(one.url) for one in self.found.services.values() if one.url is not None]
 
     @property
     def pids(self) -> list[int]:

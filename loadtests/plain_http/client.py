@@ -81,9 +81,9 @@ class PlainClient:
 
     def lost(self, connection: PlainConnection, number: int | None) -> None:
         """Forget a connection, and tell who waits."""
-        idle = self._idle[self._open.pop(connection)]
-        if connection in idle:
-            idle.remove(connection)
+        address = self._open.pop(connection, None)  # None: it ended before it was ever used
+        if address is not None and connection in self._idle[address]:
+            self._idle[address].remove(connection)
         answer = None if number is None else self._asked.get(number)
         if answer is not None and not answer.done():
             answer.set_exception(ConnectionResetError("the server has hung up"))

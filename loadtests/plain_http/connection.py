@@ -29,14 +29,21 @@ class PlainConnection(asyncio.Protocol):
         self._received = b""
         self._number: int | None = None
         self._transport: asyncio.Transport | None = None
+        self._is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def send(self, number: int, request: bytes) -> None:
-        """Send a request; the answer to the one before has come."""
+        """Send a request; the answer to the one before has come.
+
+        Where the connection has ended meanwhile, its owner hears of that before this returns.
+        """
         assert self._transport is not None
         assert self._number is None
+        if self._is_lost:
+            self._owner.lost(self, number)
+            return
         self._number = number
         self._transport.write(request)
 
@@ -55,6 +62,7 @@ class PlainConnection(asyncio.Protocol):
         self._owner.answered(self, number, int(head[9:12]), head, body)
 
     def connection_lost(self, _error: Exception | None) -> None:
+        self._is_lost = True
         number, self._number = self._number, None
         self._owner.lost(self, number)
 

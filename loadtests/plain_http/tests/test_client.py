@@ -6,6 +6,7 @@ import pytest
 
 from loadtests.plain_http import client as client_module
 from loadtests.plain_http.client import PlainClient, address_of
+from loadtests.plain_http.connection import PlainConnection
 from loadtests.plain_http.tests.server import answer, serving
 
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
@@ -46,6 +47,41 @@ async def test_a_server_that_hangs_up_is_an_error_and_the_next_gets_a_new_connec
         await client.close()
 
     assert again.status == 200
+
+
+async def test_a_server_that_hangs_up_before_it_is_asked_is_an_error_at_once() -> None:
+    def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    client = PlainClient(connections=1)
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        for _ in range(20):
+            with pytest.raises(OSError, match="hung up"):
+                await client.ask(server.sockets[0].getsockname(), REQUEST)
+        await client.close()
+
+
+async def test_a_connection_that_ended_while_nobody_looked_tells_who_uses_it() -> None:
+    told: list[int | None] = []
+
+    class Told:
+        def answered(self, *_: object) -> None:
+            raise AssertionError
+
+        def lost(self, _connection: PlainConnection, number: int | None) -> None:
+            told.append(number)
+
+    async with serving(lambda _: answer(200)) as served:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: PlainConnection(Told()), *served.address
+        )
+        connection.abort()
+        await asyncio.sleep(0)
+        connection.send(7, REQUEST)
+
+    assert told == [None, 7]
 
 
 async def test_who_gets_no_answer_in_time_gives_up_and_takes_nobodys_connection(

@@ -108,16 +108,11 @@ class Acceptance:
         self._shed_age_seconds = shed_age_seconds
         self._clock = clock
 
-    def shed(self) -> None:
-        """Refuse while those who came before wait too long: cheap, so it comes first."""
-        problem = self.overload()
-        if problem is not None:  # one of its own: what is raised collects tracebacks
-            raise Problem(
-                problem.kind, problem.detail, retry_after_seconds=problem.retry_after_seconds
-            )
-
     def overload(self) -> Problem | None:
-        """Give the problem while those who came before wait too long: the same one to many."""
+        """Give the problem while those who came before wait too long: the same one to many.
+
+        The server asks before a request costs anything; nothing here asks again.
+        """
         age_seconds = self._queue.age_seconds
         return _queued(round(age_seconds)) if age_seconds > self._shed_age_seconds else None
 

@@ -1,4 +1,4 @@
-"""Leads the request that comes most often past the router, which costs as much as to take it in."""
+"""Leads the request that comes most often past the router, which costs more than it is worth."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

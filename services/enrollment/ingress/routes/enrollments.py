@@ -140,7 +140,6 @@ def _add_writing(router: APIRouter, paths: EnrollmentPaths) -> None:
         Idempotency-Key the same body counts as a new request once the one before was rejected or
         cancelled.
         """
-        paths.acceptance.shed()
         asked = paths.asked(request)
         reply = await paths.acceptance.enroll(asked, await read_body(request, EnrollmentAsked))
         return await _accepted(request, reply, paths, DECIDED)
@@ -203,7 +202,6 @@ def _add_batch(router: APIRouter, paths: EnrollmentPaths) -> None:
     )
     async def enroll_many(request: Request) -> Response:
         """Ask for many students at once, as staff; each request is taken in, or refused, alone."""
-        paths.acceptance.shed()
         asked = paths.asked(request)
         asked.caller.require_staff()
         body = await read_body(request, BatchAsked)
