@@ -135,14 +135,16 @@ async def test_the_view_is_at_the_end_soon_after_a_request_to_cancel(
 ) -> None:
     cancel = EnrollmentCancellationRequested(enrollment_id=EnrollmentId(uuid4()), student_id=S1)
     async with kept(servers.kafka_url, ingress_database) as view:
+        publish(servers.kafka_url, [cancel])  # an empty log's end is reached before anybody reads
         await read_to_the_end(servers.kafka_url, view)
         freshness = Freshness(LogEnds(servers.kafka_url, [REQUESTS.name]), view.positions)
         publish(servers.kafka_url, [cancel])
         began = time.monotonic()
 
         assert await freshness.has_reached_now([REQUESTS.name], 5)
+        took_seconds = time.monotonic() - began
 
-    assert time.monotonic() - began < 0.8  # it would take a second if nobody heard of it
+    assert took_seconds < 0.8  # it would take a second if nobody heard of it
 
 
 async def test_reading_everything_again_changes_nothing(
