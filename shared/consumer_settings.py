@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
-# Read ahead little: what is read ahead of one partition delays what comes in another.
-READ_AHEAD_MESSAGES: Final = 1_000
+# Read ahead little: what is read ahead of one partition delays what comes in another. While
+# anything of a partition waits to be read, it is asked for more every so often and not with each
+# arrival: every question costs the broker and us, whatever comes of it.
+READ_AHEAD_MESSAGES: Final = 1
 FETCH_BYTES: Final = 128 * 1024
-FETCH_BACKOFF_MS: Final = 5  # by default a full queue is not looked at again for a second
+FETCH_BACKOFF_MS: Final = 10
 # A client that is told of no leader, as by a broker that comes back, asks again only then, and
 # joins no group before: by default after five minutes.
 METADATA_REFRESH_MS: Final = 2_000

@@ -120,7 +120,7 @@ class Acceptance:
         """Take in a request for sections; returns once Kafka has it."""
         student_id = student_of(asked.caller, body.student_id)
         await self._keep_quota(student_id, asked.caller)
-        key, attempt = await self._key_and_attempt(asked, canonical(student_id, body))
+        key, attempt = await self._key_and_attempt(asked, student_id, body)
         enrollment_id = enrollment_id_of(asked.caller.subject, "create", key, attempt)
         event = EnrollmentRequested(
             enrollment_id=enrollment_id,
@@ -163,11 +163,13 @@ class Acceptance:
                 retry_after_seconds=wait_seconds,
             )
 
-    async def _key_and_attempt(self, asked: Asked, derived: str) -> tuple[str, int]:
+    async def _key_and_attempt(
+        self, asked: Asked, student_id: StudentId, body: EnrollmentAsked
+    ) -> tuple[str, int]:
         """Without a key, the same request counts as new once the one before has come to nothing."""
         if asked.key is not None:
             return f"key:{asked.key}", 0
-        key = f"sha256:{derived}"
+        key = f"sha256:{canonical(student_id, body)}"
         try:
             return key, await self._first_open_attempt(asked.caller.subject, key)
         except Problem as problem:

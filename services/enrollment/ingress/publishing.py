@@ -21,7 +21,7 @@ SOURCE: Final = "/services/ingress"
 POLL_SECONDS: Final = 0.1
 PROBE_SECONDS: Final = 1.0
 QUEUED_MAX: Final = 20_000
-LINGER_MS: Final = 5
+LINGER_MS: Final = 20  # each partition has a request of its own, whatever is in it
 
 Headers = list[tuple[str, str | bytes | None]]
 
