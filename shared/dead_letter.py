@@ -14,7 +14,7 @@ from shared.events import EnrollmentRequested, MalformedRequest
 from shared.identifiers import EnrollmentId
 from shared.message import Arrival, Message, Unreadable
 from shared.reaction import Context, Folded, Reactions, State, Unit, describe_error
-from shared.telemetry import continue_or_start
+from shared.trace_context import continue_or_begin
 
 
 class Outcome(StrEnum):
@@ -105,6 +105,12 @@ async def replay(
     return folded
 
 
+def _trace_of(arrival: Arrival) -> str | None:
+    if arrival.enrollment_id is None:
+        return arrival.traceparent
+    return continue_or_begin(arrival.traceparent, arrival.enrollment_id, 0.0)
+
+
 async def _decide(
     unit: Unit[State],
     queue: Sequence[tuple[DeadLetter, Arrival]],
@@ -115,8 +121,7 @@ async def _decide(
     folded = Folded()
     for letter, arrival in queue:
         try:
-            traceparent = continue_or_start(arrival.traceparent)
-            context = Context(now, traceparent, arrival.message)
+            context = Context(now, _trace_of(arrival), arrival.message)
             emitted = reactions[type(arrival.event)](state, arrival.event, context)
         except Exception as error:
             raise DeadLetterError(

@@ -10,7 +10,7 @@ from shared import outbox
 from shared.breaker import BreakerState
 from shared.database import Database
 from shared.identifiers import PartitionKey
-from shared.telemetry import Metrics
+from shared.metrics import Metrics
 from shared.worker import Handled
 
 DEPTH_MAX: Final = 100_000  # counted no further

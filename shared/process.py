@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from shared import catalogs, codec, inbox, logs, offsets
 from shared.admin import AdminServer
+from shared.batch_spans import BatchSpans, Untraced
 from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen, BreakerState
 from shared.choreography import Topic
 from shared.clock import Clock, system_clock
@@ -27,6 +28,7 @@ from shared.events import Event
 from shared.gates import Gates
 from shared.identifiers import NewEventId, PartitionKey, new_event_id
 from shared.instruments import Instruments
+from shared.outbox_spans import TracedPublisher
 from shared.producer import BatchProducer
 from shared.reaction import OpenUnit, Reactions, State
 from shared.relay import Relay, lease
@@ -40,6 +42,7 @@ from shared.streams import (
     add_timer,
     new_app,
 )
+from shared.tracing import Tracing, exporter_of
 from shared.unit import Load, Save, units
 from shared.unowned import OwnerWatch
 from shared.worker import Handled, Worker
@@ -64,6 +67,7 @@ class Resources:
     clock: Clock
     new_event_id: NewEventId
     instruments: Instruments
+    tracing: Tracing
 
 
 Tick = Callable[[Resources], Awaitable[None]]
@@ -96,6 +100,7 @@ class Parts(Generic[State]):
     patient: frozenset[type[Event]] = frozenset()  # their reactions can wait for the next event
     uses_inbox: Callable[[str], bool] = codec.uses_inbox
     parks_unreadable: bool = True
+    is_traced: bool = True  # its reactions are steps of the saga
     timers: Sequence[Timer] = field(default=())
     after_batch: Tick | None = None  # runs before the next batch is read
 
@@ -108,6 +113,12 @@ class Process(Generic[State]):
         self._settings = settings
         self.gates = Gates()
         self.instruments = Instruments(parts.name, settings.instance)
+        self.tracing = Tracing(
+            parts.name,
+            settings.instance,
+            sample_ratio=settings.trace_sample_ratio,
+            exporter=exporter_of(),
+        )
         self.database = Database(
             settings.database_url, application_name=f"{parts.name}-{settings.instance}"
         )
@@ -119,15 +130,26 @@ class Process(Generic[State]):
         }
         self._relay = Relay(
             partial(lease, self.database, self._database_breaker),
-            lambda: BatchProducer(settings.kafka_bootstrap_servers, f"/services/{parts.name}"),
+            self._new_publisher,
             kafka_breaker=self._kafka_breaker,
             batch_size_max=settings.relay_batch_size_max,
             on_published=self.instruments.count_published,
         )
         self._resources = Resources(
-            self.database, self.gates, self._relay, system_clock, new_event_id, self.instruments
+            self.database,
+            self.gates,
+            self._relay,
+            system_clock,
+            new_event_id,
+            self.instruments,
+            self.tracing,
         )
         self.app = self._build_app()
+
+    def _new_publisher(self) -> TracedPublisher:
+        source = f"/services/{self._parts.name}"
+        producer = BatchProducer(self._settings.kafka_bootstrap_servers, source)
+        return TracedPublisher(producer, self.tracing)
 
     def _breaker(self, name: str) -> Breaker:
         """Consumers, relays and timers probe every second, whatever HTTP calls do."""
@@ -152,6 +174,9 @@ class Process(Generic[State]):
             on_handled=self._on_handled,
             uses_inbox=parts.uses_inbox,
             parks_unreadable=parts.parks_unreadable,
+            new_trace=partial(BatchSpans, self.tracing, parts.name)
+            if parts.is_traced
+            else Untraced,
         )
         app, channel = new_app(f"{parts.name}-{settings.instance}", worker.handle)
         self._consumer = ConsumerService(lambda: self._new_consumer(channel))
@@ -305,6 +330,7 @@ class Process(Generic[State]):
         await _first_of(stopping.wait(), self.prepare())
         crash = None if stopping.is_set() else await self._serve(stopping)
         await self.database.close()
+        await asyncio.to_thread(self.tracing.close)
         return 0 if crash is None else 1
 
     async def _serve(self, stopping: asyncio.Event) -> BaseException | None:

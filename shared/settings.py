@@ -42,6 +42,13 @@ class ServiceSettings(BaseSettings):
     relay_batch_size_max: int = Field(
         default=1000, ge=1, le=10_000, description="events that the relay publishes at a time"
     )
+    trace_sample_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="share of the traces begun here that are recorded; they go where "
+        "OTEL_EXPORTER_OTLP_ENDPOINT says, and nowhere without it",
+    )
     session_timeout_seconds: float = Field(
         default=10, ge=6, le=300, description="seconds without a sign after which a member has gone"
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic
 
+from shared.batch_spans import BatchTrace, NewBatchTrace, Untraced
 from shared.breaker import BreakerOpen, Guard
 from shared.clock import Clock
 from shared.codec import decode, uses_inbox
@@ -26,7 +27,6 @@ from shared.reaction import (
     react,
 )
 from shared.retry import Backoff, is_transient_database_error
-from shared.telemetry import continue_or_start
 
 LOGGER: Final = logging.getLogger(__name__)
 BACKOFF: Final = Backoff(initial_seconds=0.02, maximum_seconds=1.0)
@@ -53,6 +53,7 @@ class Worker(Generic[State]):
         on_handled: Callable[[Handled], Awaitable[None]],
         uses_inbox: Callable[[str], bool] = uses_inbox,
         parks_unreadable: bool = True,
+        new_trace: NewBatchTrace = Untraced,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -63,6 +64,7 @@ class Worker(Generic[State]):
         self._on_handled = on_handled
         self._uses_inbox = uses_inbox
         self._parks_unreadable = parks_unreadable
+        self._new_trace = new_trace
         self._sleep = sleep
         self._random = random
 
@@ -72,7 +74,8 @@ class Worker(Generic[State]):
         Cancelling rolls it back. An error that repeats is narrowed down to the message that
         brings it, which is parked.
         """
-        batch = self._decode(read)
+        trace = self._new_trace()
+        batch = self._decode(read, trace)
         try:
             folded = await self._commit(batch)
         except StaleBatchError:
@@ -80,15 +83,16 @@ class Worker(Generic[State]):
         except Exception:
             LOGGER.exception("a batch of %d is refused: one by one", len(read.messages))
             folded = await self._one_by_one(batch)
+        trace.committed(folded)
         await self._on_handled(Handled(len(read.messages), folded))
 
-    def _decode(self, read: ReadBatch) -> Batch:
+    def _decode(self, read: ReadBatch, trace: BatchTrace) -> Batch:
         arrivals: list[Arrival] = []
         unreadable: list[Unreadable] = []
         for message in read.messages:
             match decode(message, self._reactions.keys()):
                 case Arrival() as arrival:
-                    arrivals.append(_traced(arrival))
+                    arrivals.append(trace.arrived(arrival))
                 case Unreadable() as bad:
                     unreadable += [bad] if self._parks_unreadable else []
                 case None:
@@ -157,14 +161,6 @@ class Worker(Generic[State]):
                 await unit.claim([arrival.event_id])
             await unit.park([parked], self._clock())
         return Folded(parked=[parked])
-
-
-def _traced(arrival: Arrival) -> Arrival:
-    """Let an event that came without a trace context start a trace."""
-    traceparent = continue_or_start(arrival.traceparent)
-    if traceparent is arrival.traceparent:
-        return arrival
-    return Arrival(arrival.message, arrival.event_id, arrival.event, traceparent)
 
 
 def _add(total: Folded, folded: Folded) -> None:

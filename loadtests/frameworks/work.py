@@ -12,6 +12,7 @@ from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.publishing import Publisher, ingress_producer_settings
 from services.enrollment.ingress.quotas import Bucket, Quotas
 from services.enrollment.ingress.reading import KEY
+from services.enrollment.ingress.request_spans import RequestSpan
 from services.enrollment.ingress.resources import EnrollmentAsked
 from services.enrollment.ingress.settings import IngressSettings
 from services.enrollment.ingress.view.model import ViewedEnrollment
@@ -20,7 +21,7 @@ from shared.cache import Cache
 from shared.clock import system_clock
 from shared.identifiers import EnrollmentId, new_event_id
 from shared.process import GC_ALLOCATIONS
-from shared.telemetry import continue_or_start
+from shared.tracing import Tracing
 
 MEDIA_TYPE: Final = "application/json"
 
@@ -48,6 +49,7 @@ class Work:
         redis_breaker = Breaker(
             "redis", settings.redis_policy, timeout_seconds=settings.redis_timeout_seconds
         )
+        self._tracing = Tracing("frameworks", "1", sample_ratio=0.0, exporter=None)
         self._cache = Cache(settings.redis_url.get_secret_value(), redis_breaker)
         self._publisher = Publisher(
             ingress_producer_settings(settings.kafka_bootstrap_servers, timeout_seconds),
@@ -89,7 +91,8 @@ class Work:
     def asked(self, authorization: str | None, key: str | None, traceparent: str | None) -> Asked:
         """Tell who asks."""
         caller = self.access.caller(authorization)
-        return Asked(caller, key, continue_or_start(traceparent))
+        span = RequestSpan(self._tracing, "POST /enrollments", traceparent, is_wanted=False)
+        return Asked(caller, key, span)
 
 
 def _calm_garbage_collection() -> None:

@@ -18,7 +18,6 @@ from shared.events import (
     EnrollmentRequested,
 )
 from shared.identifiers import new_event_id
-from shared.telemetry import new_traceparent
 
 LOGGER: Final = logging.getLogger(__name__)
 DELIVERY_SECONDS: Final = 10.0
@@ -65,7 +64,7 @@ def publish(target: Target, event: EnrollmentEvent) -> None:
             source=SOURCE,
             subject=str(event.enrollment_id),
             occurred_at=system_clock(),
-            traceparent=new_traceparent(),
+            traceparent=None,  # the enrollment service begins the trace
         ),
         on_delivery=delivered,
     )

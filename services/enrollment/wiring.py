@@ -14,6 +14,8 @@ from shared.database import Transaction
 from shared.gates import Gates
 from shared.identifiers import NewEventId
 from shared.process import Parts, Process, Resources, Tick, Timer
+from shared.step_spans import tell_of_step
+from shared.tracing import now_ns
 from shared.unit import PostgresUnit
 
 INTAKE_SECONDS: Final = 0.1
@@ -65,11 +67,13 @@ def _deadlines(settings: EnrollmentSettings) -> Tick:
     """Reject what is overdue."""
 
     async def tick(resources: Resources) -> None:
+        began_ns = now_ns()
         async with resources.database.transaction() as transaction:
             unit = DeadlineUnit(transaction, settings.policy, resources.new_event_id)
             emitted = await reject_overdue(unit, resources.clock())
         if emitted:
             resources.relay.wake()
+            tell_of_step(resources.tracing, "deadline passed", emitted, began_ns)
 
     return tick
 

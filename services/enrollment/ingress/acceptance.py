@@ -12,6 +12,7 @@ from services.enrollment.ingress.answers import Answer, Answers, Begun, Progress
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.publishing import Outgoing, Publisher
 from services.enrollment.ingress.quotas import Quotas
+from services.enrollment.ingress.request_spans import RequestSpan
 from services.enrollment.ingress.resources import (
     Accepted,
     CancellationAccepted,
@@ -57,7 +58,7 @@ class Asked:
 
     caller: Caller
     key: str | None
-    traceparent: str | None
+    span: RequestSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Acceptance:
         )
         answer = Answer(ACCEPTED, accepted.model_dump_json().encode(), location_of(enrollment_id))
         request = _Request("create", asked.caller.subject, key, attempt, event, answer)
-        return await self._once(request, asked.traceparent)
+        return await self._once(request, asked.span)
 
     async def cancel(self, asked: Asked, known: ViewedEnrollment) -> Reply:
         """Take in the cancellation of an enrollment that the caller may cancel."""
@@ -149,7 +150,7 @@ class Acceptance:
         answer = Answer(ACCEPTED, accepted.model_dump_json().encode(), location)
         key = f"of:{known.enrollment_id}" if asked.key is None else f"key:{asked.key}"
         request = _Request("cancel", asked.caller.subject, key, 0, event, answer)
-        return await self._once(request, asked.traceparent)
+        return await self._once(request, asked.span)
 
     async def _keep_quota(self, student_id: StudentId, caller: Caller) -> None:
         """Staff act for many students: their quota is that of their program."""
@@ -196,7 +197,7 @@ class Acceptance:
             retry_after_seconds=SHED_RETRY_SECONDS,
         )
 
-    async def _once(self, request: _Request, traceparent: str | None) -> Reply:
+    async def _once(self, request: _Request, span: RequestSpan) -> Reply:
         """Publish what is not known to have been: of two at the same time, both, to no harm."""
         found = await self._begin(request)
         enrollment_id = request.event.enrollment_id
@@ -209,7 +210,7 @@ class Acceptance:
             case Progress.DONE:
                 return Reply(found.answer or request.answer, enrollment_id, was_replayed=True)
             case Progress.FIRST | Progress.IN_FLIGHT | Progress.UNKNOWN:
-                await self._publish(request.event, traceparent)
+                await self._publish(request.event, span)
                 await self._finish(request)
                 return Reply(request.answer, enrollment_id, found.progress is Progress.IN_FLIGHT)
             case unreachable:
@@ -228,8 +229,8 @@ class Acceptance:
     def _redis_key(self, request: _Request) -> str:
         return self._answers.key_of(request.operation, request.user, request.key, request.attempt)
 
-    async def _publish(self, event: EnrollmentEvent, traceparent: str | None) -> None:
-        outgoing = Outgoing(event, traceparent, self._clock())
+    async def _publish(self, event: EnrollmentEvent, span: RequestSpan) -> None:
+        outgoing = Outgoing(event, span.context_of(event), self._clock())
         try:
             await self._kafka_breaker.call_async(self._publisher.publish, outgoing)
         except BreakerOpen as error:

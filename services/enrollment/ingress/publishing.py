@@ -51,7 +51,7 @@ class Outgoing:
     """An event on its way, with the trace that it begins or continues."""
 
     event: EnrollmentEvent
-    traceparent: str | None
+    traceparent: str
     occurred_at: datetime
 
     def headers(self, new_event_id: NewEventId) -> Headers:

@@ -204,7 +204,12 @@ class Ingress:
 
     def _enrollment_paths(self) -> EnrollmentPaths:
         return EnrollmentPaths(
-            self._access, self._acceptance, self._known, self._watch, self._settings
+            self._access,
+            self._acceptance,
+            self._known,
+            self._watch,
+            self._settings,
+            self._process.tracing,
         )
 
     def _monitored(self) -> Monitored:

@@ -10,6 +10,7 @@ from deploy.local import services
 from deploy.local.services import Count
 from deploy.local.state import Plan
 from services.tests.http.client import HttpClient, http_client
+from services.tests.http.collector import Collector, running_collector
 from services.tests.http.scenario import Scenario
 from services.tests.saga.client import Saga, running
 
@@ -20,6 +21,7 @@ SOON = {
     "KAFKA_CIRCUIT_RECOVERY_TIMEOUT": "1",
     "QUOTA_STUDENT_BURST": "1000",
     "SHED_AGE_SECONDS": "60",
+    "TRACE_SAMPLE_RATIO": "0",  # those who look at traces ask for them
     "SHED_LAG_SECONDS": "10",  # the machine is busy with other things, too
 }
 
@@ -32,12 +34,24 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="package")
-def saga(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saga]:
+def collector() -> Iterator[Collector]:
+    """What takes the spans of all processes."""
+    with running_collector() as running_one:
+        yield running_one
+
+
+@pytest.fixture(scope="package")
+def saga(
+    runner: asyncio.Runner, collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Saga]:
     """The running saga; when the last test has ended, all that ever happened is audited."""
     plan = Plan(services=services.plan(Count(instances=1, ingresses=1)))
     state_dir = tmp_path_factory.mktemp("http")
     left = AsyncExitStack()
-    yield runner.run(left.enter_async_context(running(state_dir, environment=SOON, plan=plan)))
+    environment = {**SOON, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    yield runner.run(
+        left.enter_async_context(running(state_dir, environment=environment, plan=plan))
+    )
     runner.run(left.aclose())
 
 

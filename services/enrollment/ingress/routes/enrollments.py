@@ -21,6 +21,7 @@ from services.enrollment.ingress.known import Known
 from services.enrollment.ingress.limits import step_aside
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.reading import idempotency_key, read_body, wait_seconds
+from services.enrollment.ingress.request_spans import RequestSpan
 from services.enrollment.ingress.resources import (
     KEY_HEADER_PATTERN,
     Accepted,
@@ -37,7 +38,7 @@ from services.enrollment.ingress.settings import IngressSettings
 from services.enrollment.ingress.view.model import Status, ViewedEnrollment
 from shared.events import StudentIdField
 from shared.identifiers import EnrollmentId
-from shared.telemetry import continue_or_start
+from shared.tracing import Tracing
 
 PAGE_MAX: Final = 100
 AT_ONCE_MAX: Final = 50
@@ -52,6 +53,8 @@ KEY: Final = header(
 )
 PREFER: Final = header("Prefer", "`wait=N`: hold the answer until the outcome, at most N seconds")
 TRACEPARENT: Final = header("traceparent", "the W3C trace context to continue")
+DEBUG_HEADER: Final = "Debug-Trace"
+DEBUG: Final = header(DEBUG_HEADER, "of staff: have this trace recorded, whatever the value")
 IF_NONE_MATCH: Final = header("If-None-Match", "the ETag of what you have: 304 while it is so")
 WRITING: Final = (
     *FOR_THE_KNOWN,
@@ -95,12 +98,16 @@ class EnrollmentPaths:
     known: Known
     waiting: Waiting
     settings: IngressSettings
+    tracing: Tracing
 
-    def asked(self, request: Request) -> Asked:
-        """Tell who asks, and how repeats of it are known."""
+    def asked(self, request: Request, route: str) -> Asked:
+        """Tell who asks, how repeats of it are known, and what trace it is part of."""
         caller = self.access.caller(request.headers.get("authorization"))
-        traceparent = continue_or_start(request.headers.get("traceparent"))
-        return Asked(caller, idempotency_key(request), traceparent)
+        is_wanted = caller.is_staff and request.headers.get(DEBUG_HEADER) is not None
+        span = RequestSpan(
+            self.tracing, route, request.headers.get("traceparent"), is_wanted=is_wanted
+        )
+        return Asked(caller, idempotency_key(request), span)
 
 
 def enrollment_router(paths: EnrollmentPaths) -> APIRouter:
@@ -130,7 +137,7 @@ def _add_writing(router: APIRouter, paths: EnrollmentPaths) -> None:
             ),
             **problems(*SENDING),
         },
-        openapi_extra=operation(KEY, PREFER, TRACEPARENT, body=EnrollmentAsked),
+        openapi_extra=operation(KEY, PREFER, TRACEPARENT, DEBUG, body=EnrollmentAsked),
     )
     async def enroll(request: Request) -> Response:
         """Ask for sections of one term, all or nothing.
@@ -140,9 +147,12 @@ def _add_writing(router: APIRouter, paths: EnrollmentPaths) -> None:
         Idempotency-Key the same body counts as a new request once the one before was rejected or
         cancelled.
         """
-        asked = paths.asked(request)
-        reply = await paths.acceptance.enroll(asked, await read_body(request, EnrollmentAsked))
-        return await _accepted(request, reply, paths, DECIDED)
+        asked = paths.asked(request, "POST /enrollments")
+        with asked.span as span:
+            reply = await paths.acceptance.enroll(asked, await read_body(request, EnrollmentAsked))
+            response = await _accepted(request, reply, paths, DECIDED)
+            span.status = response.status_code
+            return response
 
     @router.delete(
         "/enrollments/{enrollment_id}",
@@ -161,7 +171,7 @@ def _add_writing(router: APIRouter, paths: EnrollmentPaths) -> None:
             ),
             **problems(*WRITING, *LOOKING_FOR_ONE),
         },
-        openapi_extra=operation(KEY, PREFER, TRACEPARENT),
+        openapi_extra=operation(KEY, PREFER, TRACEPARENT, DEBUG),
     )
     async def cancel(request: Request, enrollment_id: EnrollmentId) -> Response:
         """Give an enrollment up, pending or confirmed; all its seats are given back.
@@ -169,10 +179,13 @@ def _add_writing(router: APIRouter, paths: EnrollmentPaths) -> None:
         To cancel and ask again is not atomic: a seat that you give up may go to somebody else
         before your next request is decided.
         """
-        asked = paths.asked(request)
-        known = await paths.known.of(asked.caller, enrollment_id)
-        reply = await paths.acceptance.cancel(asked, known)
-        return await _accepted(request, reply, paths, GIVEN_UP)
+        asked = paths.asked(request, "DELETE /enrollments/{enrollment_id}")
+        with asked.span as span:
+            known = await paths.known.of(asked.caller, enrollment_id)
+            reply = await paths.acceptance.cancel(asked, known)
+            response = await _accepted(request, reply, paths, GIVEN_UP)
+            span.status = response.status_code
+            return response
 
 
 async def _accepted(
@@ -198,11 +211,11 @@ def _add_batch(router: APIRouter, paths: EnrollmentPaths) -> None:
         "/enrollments:batch",
         response_model=BatchAnswer,
         responses=problems(*SENDING),
-        openapi_extra=operation(TRACEPARENT, body=BatchAsked),
+        openapi_extra=operation(TRACEPARENT, DEBUG, body=BatchAsked),
     )
     async def enroll_many(request: Request) -> Response:
         """Ask for many students at once, as staff; each request is taken in, or refused, alone."""
-        asked = paths.asked(request)
+        asked = paths.asked(request, "POST /enrollments:batch")
         asked.caller.require_staff()
         body = await read_body(request, BatchAsked)
         if len(body.requests) > paths.settings.batch_requests_max:
@@ -222,8 +235,11 @@ async def _each(
 
     async def one(item: BatchItemAsked) -> BatchResult:
         async with turn:
-            of_item = Asked(asked.caller, item.idempotency_key, asked.traceparent)
-            return await _result(acceptance, of_item, item)
+            of_item = Asked(asked.caller, item.idempotency_key, asked.span.another())
+            with of_item.span as span:
+                result = await _result(acceptance, of_item, item)
+                span.status = result.status
+                return result
 
     return list(await asyncio.gather(*(one(item) for item in requests)))
 

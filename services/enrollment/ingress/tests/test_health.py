@@ -9,7 +9,7 @@ import pytest
 from services.enrollment.ingress.app import new_app
 from services.enrollment.ingress.routes.health import HealthPaths, Life, Phase, health_router
 from shared.breaker import Breaker, BreakerPolicy
-from shared.telemetry import Metrics
+from shared.metrics import Metrics
 
 POLICY = BreakerPolicy(failure_threshold=1, recovery_seconds=60, success_threshold=1)
 NAMES = ("database", "kafka", "http.database", "http.redis", "http.kafka")

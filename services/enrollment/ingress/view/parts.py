@@ -47,6 +47,7 @@ def view_parts(settings: IngressSettings) -> Parts[State]:
         patient=frozenset(VIEWED) - AWAITED,
         uses_inbox=lambda _topic: False,
         parks_unreadable=False,
+        is_traced=False,
         timers=(Timer("prune-steps", PRUNING_SECONDS, pruning(settings.saga_steps_days)),),
     )
 

@@ -1,0 +1,122 @@
+"""Spans on their way to a collector: what they say, and that a bad collector costs nothing else."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from shared.identifiers import EnrollmentId
+from shared.trace_context import as_sampled, begin, child_of, is_sampled
+from shared.tracing import QUEUED_MAX, Span, Tracing, exporter_of
+
+ROOT = as_sampled(begin(EnrollmentId(uuid4()), 0.0))
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+def span(context: str = ROOT, parent: str | None = None, failure: str | None = None) -> Span:
+    return Span(
+        "process requests", SpanKind.CONSUMER, context, parent, 5, 9, {"n": 1}, failure=failure
+    )
+
+
+def test_a_span_is_told_as_it_was() -> None:
+    told = InMemorySpanExporter()
+    tracing = Tracing("student", "student-1", sample_ratio=0.0, exporter=told)
+    child = child_of(ROOT)
+
+    tracing.record(span(child, ROOT))
+    tracing.close()
+
+    (one,) = told.get_finished_spans()
+    assert one.name == "process requests"
+    assert one.context is not None
+    assert one.parent is not None
+    assert f"{one.context.span_id:016x}" == child[36:52]
+    assert f"{one.parent.span_id:016x}" == ROOT[36:52]
+    assert (one.start_time, one.end_time) == (5, 9)
+    assert one.status.status_code is StatusCode.UNSET
+    assert one.resource.attributes["service.name"] == "student"
+    assert one.resource.attributes["service.instance.id"] == "student-1"
+
+
+def test_a_failure_is_an_error() -> None:
+    told = InMemorySpanExporter()
+    tracing = Tracing("student", "1", sample_ratio=0.0, exporter=told)
+
+    tracing.record(span(failure="dead letter: held"))
+    tracing.close()
+
+    (one,) = told.get_finished_spans()
+    assert one.status.status_code is StatusCode.ERROR
+    assert one.status.description == "dead letter: held"
+
+
+def test_nothing_is_sampled_where_nobody_is_told() -> None:
+    tracing = Tracing("student", "1", sample_ratio=1.0, exporter=None)
+
+    context = tracing.continue_or_begin(None, EnrollmentId(uuid4()))
+
+    assert not is_sampled(context)
+    assert not tracing.is_recorded(ROOT)
+    tracing.record(span())
+    tracing.close()
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Take connections, and never answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces"
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    yield f"http://127.0.0.1:{port}/v1/traces"
+
+
+@pytest.mark.parametrize("collector", [silent_server, nobody])
+def test_a_slow_or_dead_collector_costs_spans_and_nothing_else(collector: object) -> None:
+    assert callable(collector)
+    with collector() as url:
+        tracing = Tracing("student", "1", sample_ratio=1.0, exporter=OTLPSpanExporter(url))
+        began = time.monotonic()
+
+        for _ in range(2 * QUEUED_MAX):
+            tracing.record(span())
+        recorded = time.monotonic()
+        tracing.close()
+
+        assert recorded - began < 30  # a time-out of the collector's would be in each of them
+        assert time.monotonic() - recorded < 4
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {ENDPOINT: ""},
+        {ENDPOINT: "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
+        {ENDPOINT: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"},
+    ],
+)
+def test_no_spans_are_sent_unless_a_collector_is_named(environment: dict[str, str]) -> None:
+    assert exporter_of(environment) is None
+
+
+def test_spans_are_sent_to_the_collector_that_is_named() -> None:
+    assert exporter_of({ENDPOINT: "http://127.0.0.1:1"}) is not None
+
+
+def test_a_protocol_that_is_not_spoken_stops_the_start() -> None:
+    environment = {ENDPOINT: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+
+    with pytest.raises(ValueError, match="only http/protobuf is spoken"):
+        exporter_of(environment)
