@@ -82,6 +82,7 @@ class Tracing:
     ) -> None:
         self._resource = Resource.create({"service.name": service, "service.instance.id": instance})
         self._sample_ratio = sample_ratio if exporter is not None else 0.0
+        self._exporter = exporter
         self._processor = None if exporter is None else _processor(exporter)
 
     @property
@@ -121,13 +122,14 @@ class Tracing:
 
     def close(self) -> None:
         """Send what waits; blocks for two seconds at most, whatever the collector does."""
-        if self._processor is None:
+        if self._processor is None or self._exporter is None:
             return
         stopping = threading.Thread(target=self._processor.shutdown, daemon=True)
         stopping.start()
         stopping.join(STOP_SECONDS)
         if stopping.is_alive():
             LOGGER.warning("the collector does not answer: the last spans are lost")
+            self._exporter.shutdown()  # it would try again for a minute
 
 
 def _processor(exporter: SpanExporter) -> BatchSpanProcessor:

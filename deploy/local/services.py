@@ -8,7 +8,7 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from deploy.local import keys, ports, postgres, state, valkey
+from deploy.local import jaeger, keys, ports, postgres, state, valkey
 from deploy.local.processes import ProcessSpec
 from deploy.local.state import ServicePlan
 
@@ -115,6 +115,8 @@ def specify(
     directory.mkdir(parents=True, exist_ok=True)
     urls = _reached(plan, urls)
     environment = _environment(plan, port, urls)
+    if jaeger.NAME in urls:
+        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = jaeger.otlp_url(port_of)
     http_port = port_of[http_port_name(plan.name)] if plan.serves_http else None
     if http_port is not None:
         environment |= _http_environment(http_port, state_dir, urls, peers)

@@ -9,6 +9,7 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM
 from typing import NoReturn
 
+from deploy.local import jaeger as jaeger_server
 from deploy.local import kafka, keys, processes, servers, services, state
 from deploy.local.errors import StackError, with_log
 from deploy.local.processes import POLL_SECONDS, Identity
@@ -31,22 +32,28 @@ def up(
     *,
     instances: int | None = None,
     ingresses: int | None = None,
+    jaeger: bool = False,
     on_progress: Callable[[str], None] = _say_nothing,
     plan: Plan | None = None,
 ) -> Status:
     """Starts what is not running and returns when everything is ready, or raises StackError.
 
     `instances` of each service, and `ingresses`: None keeps what there is, or the usual number.
+    With `jaeger` one runs beside, and all spans go there.
     `plan` replaces the usual processes; one without services starts the servers alone.
     """
     state_dir = state_dir.resolve()
     if _is_supervised(state_dir):
         _refuse_other_count(state_dir, instances, ingresses)
+        _refuse_missing_jaeger(state_dir, wanted=jaeger)
         state.release_all(state_dir)
         found = _wait_until_up(state_dir, on_progress)
         if found is not None:
             return found
-    return _start(state_dir, plan or _choose_plan(state_dir, instances, ingresses), on_progress)
+    chosen = plan or _choose_plan(state_dir, instances, ingresses)
+    if jaeger:
+        chosen = chosen.model_copy(update={"jaeger": True})
+    return _start(state_dir, chosen, on_progress)
 
 
 def _start(state_dir: Path, plan: Plan, on_progress: Callable[[str], None]) -> Status:
@@ -146,9 +153,17 @@ def _refuse_other_count(state_dir: Path, instances: int | None, ingresses: int |
         )
 
 
+def _refuse_missing_jaeger(state_dir: Path, *, wanted: bool) -> None:
+    plan = state.load(state_dir).plan
+    if wanted and plan is not None and not plan.jaeger:
+        raise StackError("The stack runs without Jaeger: stop it with `down`, then `up --jaeger`.")
+
+
 def _start_supervisor(state_dir: Path, plan: Plan, on_progress: Callable[[str], None]) -> None:
     if "kafka" not in servers.external_urls():
         kafka.fetch(on_progress)
+    if plan.jaeger:
+        jaeger_server.fetch(on_progress)
     state_dir.mkdir(parents=True, exist_ok=True)
     started = subprocess.run(
         [sys.executable, "-m", "deploy.local.supervisor", "--state-dir", str(state_dir)],
@@ -211,6 +226,7 @@ def _stop_process(name: str, record: Record, *, kill: bool = False) -> None:
 def _forget(state_dir: Path) -> None:
     """Removes what we made there, by name: the directory may hold other people's files."""
     servers.wipe(state_dir)
+    jaeger_server.wipe(state_dir)
     keys.wipe(state_dir)
     state.release_all(state_dir)
     for directory in (services.working_directories(state_dir), state.log_directory(state_dir)):

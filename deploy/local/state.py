@@ -53,6 +53,7 @@ class Plan(BaseModel):
     services: list[ServicePlan] = []
     fsync: bool = True
     quick_start: bool = False
+    jaeger: bool = False
 
     @property
     def kafka_detours(self) -> dict[str, int]:

@@ -25,6 +25,7 @@ class ServersStatus(BaseModel):
     kafka: ServerStatus = ServerStatus()
     postgres: ServerStatus = ServerStatus()
     redis: ServerStatus = ServerStatus()
+    jaeger: ServerStatus | None = Field(default=None, exclude_if=lambda found: found is None)
 
 
 class Status(BaseModel):
@@ -36,7 +37,7 @@ class Status(BaseModel):
         return all(state is ProcessState.READY for state in self.states().values())
 
     def states(self) -> dict[str, ProcessState]:
-        servers = {name: server.state for name, server in self.servers}
+        servers = {name: server.state for name, server in self.servers if server is not None}
         return servers | {name: service.state for name, service in self.services.items()}
 
 

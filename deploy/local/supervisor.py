@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.local import keys, ports, postgres, processes, servers, services, state
+from deploy.local import jaeger, keys, ports, postgres, processes, servers, services, state
 from deploy.local.errors import StackError
 from deploy.local.state import Plan, ProcessState, Record, State
 from deploy.local.supervised import Supervised
@@ -66,6 +66,7 @@ class Supervisor:
     def _choose_ports(self) -> None:
         server_names = servers.port_names(self.external, self.plan.kafka_detours)
         names = [*server_names, *services.port_names(self.plan.services)]
+        names += jaeger.PORT_NAMES if self.plan.jaeger else ()
         self.state.ports |= ports.keep_or_choose(names, self.state.ports)
 
     def _prepare(self) -> dict[str, str]:
@@ -79,6 +80,8 @@ class Supervisor:
             quick_start=plan.quick_start,
             detours=plan.kafka_detours,
         )
+        if plan.jaeger:
+            server_specs.append(jaeger.prepare(self.state_dir, port_of))
         urls = {spec.name: spec.url for spec in server_specs} | self.external
         if any(service.serves_http for service in plan.services):
             keys.make(self.state_dir)

@@ -33,7 +33,6 @@ class Outgoing(NamedTuple):
     body: bytes
     event_id: bytes
     enrollment_id: bytes
-    traceparent: bytes
 
 
 class Batch(NamedTuple):
@@ -48,7 +47,6 @@ class Batch(NamedTuple):
             *self.shared_headers,
             ("ce_id", message.event_id),
             ("ce_subject", message.enrollment_id),
-            ("traceparent", message.traceparent),
         ]
 
 
@@ -93,13 +91,7 @@ def _message(term: str, request: Request, enrollment: EnrollmentId, event: Event
         body=json.dumps(body, separators=(",", ":")).encode(),
         event_id=str(event).encode(),
         enrollment_id=str(enrollment).encode(),
-        traceparent=traceparent(enrollment, event).encode(),
     )
-
-
-def traceparent(enrollment: EnrollmentId, event: EventId) -> str:
-    """Give a trace that is found by the enrollment's id; not sampled, as load would flood it."""
-    return f"00-{enrollment.hex}-{event.hex[:16]}-00"
 
 
 def _shared_headers(occurred_at: datetime) -> HeaderList:

@@ -1,5 +1,6 @@
 """Replays and discards dead letters in the transaction and by the reactions of their service."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 from services.capacity import handlers as capacity_handlers
 from services.capacity import store as capacity_store
 from services.cli.output import CliError
+from services.cli.replay_spans import tell_of_replay
 from services.cli.target import Target, transaction
 from services.enrollment import handlers as enrollment_handlers
 from services.enrollment import store as enrollment_store
@@ -23,6 +25,7 @@ from shared.dead_letter import Outcome
 from shared.identifiers import new_event_id
 from shared.letter_rows import PostgresLetters
 from shared.reaction import Folded, Reactions
+from shared.tracing import now_ns
 from shared.unit import PostgresUnit
 
 
@@ -45,6 +48,7 @@ def outcome_named(name: str | None) -> Outcome | None:
 
 async def replay(target: Target, service: str, letter_id: int, operator: str) -> Done:
     """Replay a dead letter and its queue."""
+    began_ns = now_ns()
     async with transaction(target, service) as begun:
         unit, reactions = parts_of(target, service, begun)
         letters = PostgresLetters(begun)
@@ -52,7 +56,9 @@ async def replay(target: Target, service: str, letter_id: int, operator: str) ->
         folded = await dead_letter.replay(
             letters, unit, letter_id, reactions, operator=operator, now=system_clock()
         )
-    return Done([letter.id for letter in queue], _types(folded))
+    says = _types(folded)
+    await asyncio.to_thread(tell_of_replay, service, queue, says, began_ns)
+    return Done([letter.id for letter in queue], says)
 
 
 async def discard(

@@ -23,6 +23,7 @@ from services.cli import (
     simulation_commands,
     stack_commands,
     token_commands,
+    trace_commands,
 )
 from services.cli.output import EXIT_CODES, CliError, ExitCode, Output
 from shared.errors import DeadLetterError, EnrollmentSystemError
@@ -100,6 +101,7 @@ app = typer.Typer(
 )
 stack_commands.add_to(app)
 token_commands.add_to(app)
+trace_commands.add_to(app)
 enrollment_commands.add_to(app)
 dead_letter_commands.add_to(app)
 catalog_commands.add_to(app)

@@ -43,6 +43,9 @@ def up(
         int | None,
         typer.Option(min=0, max=16, help="Processes of the HTTP ingress; default: as last, or 1."),
     ] = None,
+    jaeger: Annotated[
+        bool, typer.Option("--jaeger", help="Run a Jaeger beside, which gets all spans.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> ExitCode:
     """Start Kafka, PostgreSQL, Redis, the services and the HTTP ingress here.
@@ -56,6 +59,7 @@ def up(
         state.default_directory(),
         instances=instances,
         ingresses=ingresses,
+        jaeger=jaeger,
         on_progress=output.progress,
     )
     return _emit_status(found, output, *ways_in(found))

@@ -1,6 +1,7 @@
 """Spans on their way to a collector: what they say, and that a bad collector costs nothing else."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,14 @@ def nobody() -> Iterator[str]:
     yield f"http://127.0.0.1:{port}/v1/traces"
 
 
+def await_threads() -> None:
+    """See that nobody tries on: not even a thread that nobody waits for."""
+    until = time.monotonic() + 20
+    while any("OtelBatch" in one.name for one in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("collector", [silent_server, nobody])
 def test_a_slow_or_dead_collector_costs_spans_and_nothing_else(collector: object) -> None:
     assert callable(collector)
@@ -96,6 +105,7 @@ def test_a_slow_or_dead_collector_costs_spans_and_nothing_else(collector: object
 
         assert recorded - began < 30  # a time-out of the collector's would be in each of them
         assert time.monotonic() - recorded < 4
+    await_threads()
 
 
 @pytest.mark.parametrize(

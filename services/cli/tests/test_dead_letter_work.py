@@ -3,10 +3,11 @@ import pytest
 from services.cli.dead_letter_work import discard, outcome_named, replay
 from services.cli.output import CliError
 from services.cli.target import INGRESS, Target, transaction
-from services.cli.tests.saga import a_request, outbox, park, play, publish_catalogs
+from services.cli.tests.saga import TRACE, a_request, outbox, park, play, publish_catalogs
 from services.enrollment.ingress.view import queries
 from services.enrollment.ingress.view.model import Status
 from services.enrollment.store import find_conflicts, find_enrollment
+from services.tests.http.collector import running_collector
 from shared.dead_letter import Outcome
 from shared.errors import DeadLetterError
 from shared.events import (
@@ -37,6 +38,24 @@ async def test_capacity_decides_a_replayed_queue_by_its_own_rules(target: Target
     assert done.letter_ids == [first]
     assert done.says == ["SeatReserved"]
     assert await outbox(target, "capacity") == ["SeatReserved"]
+
+
+async def test_a_replay_has_a_trace_of_its_own_that_is_linked_to_the_sagas(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish_catalogs(target)
+    [letter_id] = await park(target, "capacity", validated(a_request()))
+
+    with running_collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        await replay(target, "capacity", letter_id, OPERATOR)
+        (told,) = collector.all()
+
+    saga_trace = TRACE.split("-")[1]
+    assert (told.name, told.links) == ("replay dead letter", (saga_trace,))
+    assert told.trace_id != saga_trace
+    assert told.attributes["dead_letter.emitted"] == ["SeatReserved"]
+    assert "enrollment.id" not in told.attributes
 
 
 async def test_a_compensation_is_replayed_and_gives_the_seat_back(target: Target) -> None:

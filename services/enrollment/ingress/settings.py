@@ -134,7 +134,7 @@ class IngressSettings(CircuitSettings, AccessSettings):
     service: ClassVar[str] = "ingress"
 
     batch_interval_seconds_max: float = Field(
-        default=0.1,
+        default=0.25,
         ge=0,
         le=1,
         description="seconds between the beginnings of the view's batches under load",
