@@ -129,7 +129,7 @@ def _judge(
         longest = max(longest, spans, key=len)
     searches = sampled[:SEARCHES]
     by_tag = [jaeger.search("enrollment", {"enrollment.id": str(one)}) for one in searches]
-    graph = jaeger.dependencies(round(time.time() * 1000), DEPENDENCY_MS)
+    graph = between_services(jaeger.dependencies(round(time.time() * 1000), DEPENDENCY_MS))
     wanted = service_graph()
     return TraceReport(
         enrollments=len(outcomes),
@@ -144,6 +144,11 @@ def _judge(
         longest=tuple(waterfall(longest)) if longest else (),
         violations=tuple(violations) if isinstance(violations, list) else (),
     )
+
+
+def between_services(graph: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Leave out that a service goes on where it has been itself."""
+    return {(one, other) for one, other in graph if one != other}
 
 
 @dataclass(frozen=True)
