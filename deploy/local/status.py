@@ -27,6 +27,10 @@ class ServersStatus(BaseModel):
     redis: ServerStatus = ServerStatus()
     jaeger: ServerStatus | None = Field(default=None, exclude_if=lambda found: found is None)
 
+    def by_name(self) -> dict[str, ServerStatus]:
+        """Those that there are: Jaeger only where it was asked for."""
+        return {name: server for name, server in self if server is not None}
+
 
 class Status(BaseModel):
     services: dict[str, ServiceStatus]
@@ -37,7 +41,7 @@ class Status(BaseModel):
         return all(state is ProcessState.READY for state in self.states().values())
 
     def states(self) -> dict[str, ProcessState]:
-        servers = {name: server.state for name, server in self.servers if server is not None}
+        servers = {name: server.state for name, server in self.servers.by_name().items()}
         return servers | {name: service.state for name, service in self.services.items()}
 
 

@@ -149,7 +149,7 @@ def sigterm_as_interrupt() -> Iterator[None]:
 
 def pids_of(status: "Status") -> dict[str, int]:
     """Name the processes whose processor time counts; a server given by URL has none."""
-    servers = {name: server.pid for name, server in status.servers}
+    servers = {name: server.pid for name, server in status.servers.by_name().items()}
     services = {name: service.pid for name, service in status.services.items()}
     return {name: pid for name, pid in {**services, **servers}.items() if pid is not None}
 

@@ -16,12 +16,15 @@ from confluent_kafka.cimpl import NewTopic
 
 from deploy.local import postgres, processes, stack, state
 from deploy.local.state import ProcessState
-from deploy.local.status import Status
+from deploy.local.status import ServerStatus, ServiceStatus, Status
 from deploy.local.tests.conftest import identities, wait_until
 
 
 def pid_of(status: Status, name: str) -> int:
-    known = {**dict(status.servers), **status.services}
+    known: dict[str, ServerStatus | ServiceStatus] = {
+        **status.servers.by_name(),
+        **status.services,
+    }
     assert known[name].pid is not None
     return int(known[name].pid)
 

@@ -56,7 +56,7 @@ def test_servers_that_the_environment_names_are_used_instead(
         monkeypatch.setenv(VARIABLES["postgres"], others.postgres_url)
         monkeypatch.setenv(VARIABLES["redis"], others.redis_url)
         status = stack.up(state_dir, plan=plan_of("capacity"))
-        assert {server.pid for _, server in status.servers} == {None}
+        assert {server.pid for server in status.servers.by_name().values()} == {None}
         assert status.servers.kafka.url == others.kafka_url
         assert status.servers.redis.url == others.redis_url
         assert postgres.answers(postgres.role_url(others.postgres_url, "capacity"))
