@@ -25,8 +25,9 @@ def pid_of(status: Status, name: str) -> int:
         **status.servers.by_name(),
         **status.services,
     }
-    assert known[name].pid is not None
-    return int(known[name].pid)
+    pid = known[name].pid
+    assert pid is not None
+    return pid
 
 
 def kill_and_wait(running: Path, name: str) -> Status:
