@@ -1,6 +1,6 @@
 """Wraps a batch in spans: one for each sampled event of it, and one for the batch itself."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -10,11 +10,10 @@ from opentelemetry.util.types import AttributeValue
 from shared import span_attributes, trace_context
 from shared.events import (
     EnrollmentCancellationRequested,
-    EnrollmentEvent,
     EnrollmentRequested,
     Event,
+    MalformedRequest,
 )
-from shared.identifiers import EnrollmentId
 from shared.message import Arrival, Emitted, Message
 from shared.reaction import Folded, Parked
 from shared.span_attributes import ABOUT_ID, ENROLLMENT_ID
@@ -78,10 +77,10 @@ class BatchSpans:
             return
         ended_ns = now_ns()
         failures = {_place(parked.message): parked for parked in folded.parked}
-        caused = _by_enrollment(folded.emitted)
+        caused = {_place(message): emitted for message, emitted in folded.caused}
         for arrival, parent in self._sampled:
-            failure = failures.get(_place(arrival.message))
-            emitted = caused.get(arrival.enrollment_id, []) if failure is None else []
+            place = _place(arrival.message)
+            emitted, failure = caused.get(place, ()), failures.get(place)
             self._tracing.record(self._span_of(arrival, parent, ended_ns, emitted, failure))
         self._tracing.record(self._span_of_batch(folded, ended_ns))
 
@@ -90,7 +89,7 @@ class BatchSpans:
         arrival: Arrival,
         parent: str | None,
         ended_ns: int,
-        emitted: list[Emitted],
+        emitted: Sequence[Emitted],
         failure: Parked | None,
     ) -> Span:
         assert arrival.traceparent is not None
@@ -146,7 +145,7 @@ def _id_name(event: Event, *, has_changed: bool) -> str:
     match event:
         case EnrollmentCancellationRequested():
             return ABOUT_ID
-        case EnrollmentRequested() if not has_changed:
+        case EnrollmentRequested() | MalformedRequest() if not has_changed:
             return ABOUT_ID
         case _:
             return ENROLLMENT_ID
@@ -154,11 +153,3 @@ def _id_name(event: Event, *, has_changed: bool) -> str:
 
 def _place(message: Message) -> tuple[str, int, int]:
     return message.topic, message.partition, message.offset
-
-
-def _by_enrollment(emitted: Iterable[Emitted]) -> dict[EnrollmentId | None, list[Emitted]]:
-    found: dict[EnrollmentId | None, list[Emitted]] = {}
-    for one in emitted:
-        assert isinstance(one.event, EnrollmentEvent)  # the services write no catalog
-        found.setdefault(one.event.enrollment_id, []).append(one)
-    return found

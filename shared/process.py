@@ -372,9 +372,13 @@ def load_settings(settings_type: type[Settings]) -> Settings:
     """Read the settings, and set logging up; a bad value ends the start with a sentence each."""
     try:
         settings = settings_type()
+        exporter_of()
     except ValidationError as error:
         for problem in describe(error):
             sys.stderr.write(f"setting {problem}\n")
+        sys.exit(2)
+    except ValueError as error:
+        sys.stderr.write(f"setting {error}\n")
         sys.exit(2)
     logs.set_up(
         settings.service,

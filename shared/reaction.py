@@ -100,6 +100,7 @@ class Folded:
     """What came of folding the decisions over a batch."""
 
     emitted: list[Emitted] = field(default_factory=list)
+    caused: list[tuple[Message, Sequence[Emitted]]] = field(default_factory=list)  # by which event
     parked: list[Parked] = field(default_factory=list)
     duplicates: int = 0
 
@@ -207,6 +208,7 @@ def fold(
                 held.add((topic, enrollment_id))
         else:
             folded.emitted.extend(emitted)
+            folded.caused.append((arrival.message, emitted))
     return folded
 
 

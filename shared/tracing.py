@@ -31,12 +31,10 @@ OTEL_TRACES_EXPORTER: Final = "OTEL_TRACES_EXPORTER"  # the SDK names it elsewhe
 LOGGER: Final = logging.getLogger(__name__)
 QUEUED_MAX: Final = 32_768
 SENT_AT_ONCE_MAX: Final = 2_048
-SEND_MS: Final = 1_000.0
 STOP_SECONDS: Final = 2.0
 LINKS_MAX: Final = 128  # as many as the SDK itself would keep
 SCOPE: Final = InstrumentationScope("enrollment-saga")
 PROTOCOL: Final = "http/protobuf"
-NANOSECONDS: Final = 1_000_000_000
 
 Attributes = Mapping[str, AttributeValue]
 
@@ -85,11 +83,6 @@ class Tracing:
         self._exporter = exporter
         self._processor = None if exporter is None else _processor(exporter)
 
-    @property
-    def is_on(self) -> bool:
-        """Tell whether spans go anywhere."""
-        return self._processor is not None
-
     def continue_or_begin(self, traceparent: str | None, enrollment_id: EnrollmentId) -> str:
         """Keep a valid context as it is, or begin the enrollment's trace."""
         return trace_context.continue_or_begin(traceparent, enrollment_id, self._sample_ratio)
@@ -137,7 +130,6 @@ def _processor(exporter: SpanExporter) -> BatchSpanProcessor:
     return BatchSpanProcessor(
         exporter,
         max_queue_size=QUEUED_MAX,
-        schedule_delay_millis=SEND_MS,
         max_export_batch_size=SENT_AT_ONCE_MAX,
     )
 
@@ -149,12 +141,13 @@ def exporter_of(environment: Mapping[str, str] = os.environ) -> SpanExporter | N
     """
     is_off = (
         environment.get(OTEL_SDK_DISABLED, "").lower() == "true"
-        or environment.get(OTEL_TRACES_EXPORTER, "otlp") != "otlp"
+        or (environment.get(OTEL_TRACES_EXPORTER) or "otlp") != "otlp"
     )
     endpoints = (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT)
     if is_off or not any(environment.get(name) for name in endpoints):
         return None
-    for name in (OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL):
-        if environment.get(name, PROTOCOL) != PROTOCOL:
-            raise ValueError(f"{name}: only {PROTOCOL} is spoken here")
+    protocols = (OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL)
+    wanted = next((environment[name] for name in protocols if environment.get(name)), PROTOCOL)
+    if wanted != PROTOCOL:
+        raise ValueError(f"{OTEL_EXPORTER_OTLP_PROTOCOL}: {wanted} is not, {PROTOCOL} is spoken")
     return OTLPSpanExporter()

@@ -165,6 +165,7 @@ class Worker(Generic[State]):
 
 def _add(total: Folded, folded: Folded) -> None:
     total.emitted += folded.emitted
+    total.caused += folded.caused
     total.parked += folded.parked
     total.duplicates += folded.duplicates
 

@@ -86,9 +86,16 @@ def prepare(state_dir: Path, port_of: Mapping[str, int]) -> ProcessSpec:
     )
 
 
-def otlp_url(port_of: Mapping[str, int]) -> str:
-    """Where processes send their spans."""
-    return f"http://{ports.LOOPBACK}:{port_of['jaeger-otlp']}"
+def environment(port_of: Mapping[str, int]) -> dict[str, str]:
+    """Has processes send their spans there, whatever else the environment says."""
+    return {
+        "OTEL_SDK_DISABLED": "false",
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": (
+            f"http://{ports.LOOPBACK}:{port_of['jaeger-otlp']}/v1/traces"
+        ),
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+    }
 
 
 def wipe(state_dir: Path) -> None:
@@ -153,12 +160,7 @@ def _build(directory: Path) -> Path:
 def _download(environment: Mapping[str, str]) -> Path:
     command = ["go", "mod", "download", "-json", f"{MODULE}@{VERSION}"]
     done = subprocess.run(
-        command,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=BUILD_SECONDS,
-        check=False,
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise StackError(f"Go could not fetch Jaeger's source: {done.stdout} {done.stderr}")

@@ -116,7 +116,7 @@ def specify(
     urls = _reached(plan, urls)
     environment = _environment(plan, port, urls)
     if jaeger.NAME in urls:
-        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = jaeger.otlp_url(port_of)
+        environment |= jaeger.environment(port_of)
     http_port = port_of[http_port_name(plan.name)] if plan.serves_http else None
     if http_port is not None:
         environment |= _http_environment(http_port, state_dir, urls, peers)

@@ -138,7 +138,8 @@ def _choose_plan(state_dir: Path, instances: int | None, ingresses: int | None) 
     if remembered is not None and instances is None and ingresses is None:
         return remembered
     known = services.count(remembered.services) if remembered else services.USUAL
-    return Plan(services=services.plan(known.with_wishes(instances, ingresses)))
+    wanted = services.plan(known.with_wishes(instances, ingresses))
+    return (remembered or Plan()).model_copy(update={"services": wanted})
 
 
 def _refuse_other_count(state_dir: Path, instances: int | None, ingresses: int | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from uuid import UUID, uuid4
 from deploy.local import stack
 from deploy.local.status import Status
 from loadtests.auditor.databases import connect, read_tables
+from loadtests.chaos.journal import opened_journal
+from loadtests.chaos.playground import refuse_what_is_not_ours
 from loadtests.day.dataset import Dataset
 from loadtests.day.importing import Say
 from loadtests.day.report import DayReport
@@ -25,7 +27,7 @@ from shared.identifiers import EnrollmentId
 from shared.trace_context import begin, is_sampled
 
 RATIO: Final = "TRACE_SAMPLE_RATIO"
-SENT_SECONDS: Final = 4.0  # spans are sent every second, and Jaeger gathers them
+SENT_SECONDS: Final = 8.0  # spans are sent every five seconds, and Jaeger gathers them
 SEARCHES: Final = 50
 DEPENDENCY_MS: Final = 3_600_000
 
@@ -65,13 +67,15 @@ class TraceReport:
 @contextmanager
 def traced_stack(state_dir: Path, ratio: float, say: Say) -> Iterator[Status]:
     """Run a new stack, with a Jaeger, that samples this share."""
+    refuse_what_is_not_ours(state_dir)
     before = os.environ.get(RATIO)
     os.environ[RATIO] = str(ratio)
     try:
         stack.down(state_dir, wipe=True)
-        yield stack.up(state_dir, jaeger=True, on_progress=say)
+        with opened_journal(state_dir):  # by which the next run knows that it may wipe all this
+            yield stack.up(state_dir, jaeger=True, on_progress=say)
     finally:
-        stack.down(state_dir, wipe=True)
+        stack.down(state_dir)
         os.environ.pop(RATIO)
         if before is not None:
             os.environ[RATIO] = before
@@ -116,7 +120,10 @@ async def _outcomes(postgres_url: str) -> dict[EnrollmentId, str]:
 
 
 def _judge(
-    jaeger: Jaeger, outcomes: Mapping[EnrollmentId, str], ratio: float, violations: object
+    jaeger: Jaeger,
+    outcomes: Mapping[EnrollmentId, str],
+    ratio: float,
+    violations: Sequence[str],
 ) -> TraceReport:
     sampled = [one for one in outcomes if is_sampled(begin(one, ratio))]
     missing: Counter[str] = Counter()
@@ -142,7 +149,7 @@ def _judge(
         graph_missing=tuple(sorted(wanted - graph)),
         graph_unknown=tuple(sorted(graph - wanted)),
         longest=tuple(waterfall(longest)) if longest else (),
-        violations=tuple(violations) if isinstance(violations, list) else (),
+        violations=tuple(violations),
     )
 
 

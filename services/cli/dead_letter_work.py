@@ -9,7 +9,7 @@ from typing import Any
 from services.capacity import handlers as capacity_handlers
 from services.capacity import store as capacity_store
 from services.cli.output import CliError
-from services.cli.replay_spans import tell_of_replay
+from services.cli.replay_spans import open_tracing, tell_of_replay
 from services.cli.target import Target, transaction
 from services.enrollment import handlers as enrollment_handlers
 from services.enrollment import store as enrollment_store
@@ -48,7 +48,7 @@ def outcome_named(name: str | None) -> Outcome | None:
 
 async def replay(target: Target, service: str, letter_id: int, operator: str) -> Done:
     """Replay a dead letter and its queue."""
-    began_ns = now_ns()
+    tracing, began_ns = open_tracing(), now_ns()  # before anything is done
     async with transaction(target, service) as begun:
         unit, reactions = parts_of(target, service, begun)
         letters = PostgresLetters(begun)
@@ -57,7 +57,7 @@ async def replay(target: Target, service: str, letter_id: int, operator: str) ->
             letters, unit, letter_id, reactions, operator=operator, now=system_clock()
         )
     says = _types(folded)
-    await asyncio.to_thread(tell_of_replay, service, queue, says, began_ns)
+    await asyncio.to_thread(tell_of_replay, tracing, service, queue, says, began_ns)
     return Done([letter.id for letter in queue], says)
 
 

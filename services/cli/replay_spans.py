@@ -5,6 +5,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind
 
+from services.cli.output import CliError
 from shared import trace_context
 from shared.dead_letter import DeadLetter
 from shared.tracing import Span, Tracing, exporter_of, now_ns
@@ -12,11 +13,22 @@ from shared.tracing import Span, Tracing, exporter_of, now_ns
 NAME: Final = "replay dead letter"
 
 
+def open_tracing() -> Tracing:
+    """Give what tells the collector, if one is named; a bad variable ends the command."""
+    try:
+        return Tracing("enroll", "1", sample_ratio=0.0, exporter=exporter_of())
+    except ValueError as error:
+        raise CliError(str(error)) from None
+
+
 def tell_of_replay(
-    service: str, queue: Sequence[DeadLetter], says: Sequence[str], began_ns: int
+    tracing: Tracing,
+    service: str,
+    queue: Sequence[DeadLetter],
+    says: Sequence[str],
+    began_ns: int,
 ) -> None:
-    """Record a span where a collector is named; waits for it two seconds at most."""
-    tracing = Tracing("enroll", "1", sample_ratio=0.0, exporter=exporter_of())
+    """Record a span, and send it; waits for the collector two seconds at most."""
     contexts = (dict(letter.message.headers).get("traceparent", b"") for letter in queue)
     tracing.record(
         Span(

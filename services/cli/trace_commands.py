@@ -30,10 +30,8 @@ def trace(
     from services.cli.traces import Jaeger, waterfall
 
     output, jaeger = Output(as_json), Jaeger(_url())
-    spans = jaeger.trace(enrollment_id.hex)
-    if not spans:  # it has a trace id from upstream, perhaps
-        found = jaeger.search("enrollment", {"enrollment.id": str(enrollment_id)})
-        spans = found[0] if found else []
+    found = jaeger.search("enrollment", {"enrollment.id": str(enrollment_id)})
+    spans = found[0] if found else jaeger.trace(enrollment_id.hex)
     if not spans:
         raise CliError(
             f"Jaeger has no trace of {enrollment_id}: it was not sampled, or is too old; "

@@ -128,5 +128,5 @@ def test_spans_are_sent_to_the_collector_that_is_named() -> None:
 def test_a_protocol_that_is_not_spoken_stops_the_start() -> None:
     environment = {ENDPOINT: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
 
-    with pytest.raises(ValueError, match="only http/protobuf is spoken"):
+    with pytest.raises(ValueError, match="grpc is not, http/protobuf is spoken"):
         exporter_of(environment)

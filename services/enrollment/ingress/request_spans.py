@@ -62,7 +62,7 @@ class RequestSpan:
         """Record it; what is wrong with a request is no failure of ours."""
         if self._event is None:
             return
-        if error is not None:
+        if isinstance(error, Exception):  # who has gone, or was cut off at the end, is no failure
             self.status = error.kind.status if isinstance(error, Problem) else FAILED
         method, _, path = self._route.partition(" ")
         is_cancel = isinstance(self._event, EnrollmentCancellationRequested)

@@ -48,7 +48,11 @@ def saga(
     plan = Plan(services=services.plan(Count(instances=1, ingresses=1)))
     state_dir = tmp_path_factory.mktemp("http")
     left = AsyncExitStack()
-    environment = {**SOON, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    environment = {
+        **SOON,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+    }
     yield runner.run(
         left.enter_async_context(running(state_dir, environment=environment, plan=plan))
     )

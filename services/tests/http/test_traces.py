@@ -195,7 +195,8 @@ async def test_only_staff_can_ask_for_a_trace(
 ) -> None:
     term, (student,) = await saga.set_up({"A": 1})
 
-    answer = await http.enroll(student, term, "A", **DEBUG)
+    wanted = {**DEBUG, "traceparent": f"00-{uuid4().hex}-{UPSTREAM[0]}-01"}
+    answer = await http.enroll(student, term, "A", **wanted)
     enrollment_id = UUID(answer.json["enrollment_id"])
     await http.outcome(student, f"/enrollments/{enrollment_id}")
 

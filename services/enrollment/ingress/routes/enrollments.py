@@ -52,7 +52,7 @@ KEY: Final = header(
     pattern=KEY_HEADER_PATTERN,
 )
 PREFER: Final = header("Prefer", "`wait=N`: hold the answer until the outcome, at most N seconds")
-TRACEPARENT: Final = header("traceparent", "the W3C trace context to continue")
+TRACEPARENT: Final = header("traceparent", "of staff: the W3C trace context to continue")
 DEBUG_HEADER: Final = "Debug-Trace"
 DEBUG: Final = header(DEBUG_HEADER, "of staff: have this trace recorded, whatever the value")
 IF_NONE_MATCH: Final = header("If-None-Match", "the ETag of what you have: 304 while it is so")
@@ -104,9 +104,8 @@ class EnrollmentPaths:
         """Tell who asks, how repeats of it are known, and what trace it is part of."""
         caller = self.access.caller(request.headers.get("authorization"))
         is_wanted = caller.is_staff and request.headers.get(DEBUG_HEADER) is not None
-        span = RequestSpan(
-            self.tracing, route, request.headers.get("traceparent"), is_wanted=is_wanted
-        )
+        came_with = request.headers.get("traceparent") if caller.is_staff else None
+        span = RequestSpan(self.tracing, route, came_with, is_wanted=is_wanted)
         return Asked(caller, idempotency_key(request), span)
 
 
