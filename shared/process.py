@@ -372,13 +372,11 @@ def load_settings(settings_type: type[Settings]) -> Settings:
     """Read the settings, and set logging up; a bad value ends the start with a sentence each."""
     try:
         settings = settings_type()
-        exporter_of()
-    except ValidationError as error:
-        for problem in describe(error):
-            sys.stderr.write(f"setting {problem}\n")
-        sys.exit(2)
+        exporter_of()  # what is wrong with OpenTelemetry's variables is said here, too
     except ValueError as error:
-        sys.stderr.write(f"setting {error}\n")
+        problems = describe(error) if isinstance(error, ValidationError) else [str(error)]
+        for problem in problems:
+            sys.stderr.write(f"setting {problem}\n")
         sys.exit(2)
     logs.set_up(
         settings.service,

@@ -13,6 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from shared.identifiers import EnrollmentId
+from shared.process import load_settings
+from shared.settings import ServiceSettings
 from shared.trace_context import as_sampled, begin, child_of, is_sampled
 from shared.tracing import QUEUED_MAX, Span, Tracing, exporter_of
 
@@ -125,8 +127,28 @@ def test_spans_are_sent_to_the_collector_that_is_named() -> None:
     assert exporter_of({ENDPOINT: "http://127.0.0.1:1"}) is not None
 
 
-def test_a_protocol_that_is_not_spoken_stops_the_start() -> None:
-    environment = {ENDPOINT: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+def test_the_protocol_of_traces_wins_over_that_of_all() -> None:
+    environment = {
+        ENDPOINT: "http://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+    }
 
-    with pytest.raises(ValueError, match="grpc is not, http/protobuf is spoken"):
-        exporter_of(environment)
+    assert exporter_of(environment) is not None
+
+
+def test_a_protocol_that_is_not_spoken_ends_the_start_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "nowhere:1")
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+
+    with pytest.raises(SystemExit) as ended:
+        load_settings(ServiceSettings)
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "setting OTEL_EXPORTER_OTLP_PROTOCOL: grpc is not, http/protobuf is spoken\n"
+    )
