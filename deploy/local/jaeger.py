@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from deploy.local import ports, state
@@ -22,7 +21,6 @@ VERSION = "v1.76.0"
 PORT_NAMES = ("jaeger-otlp", "jaeger-query", "jaeger-grpc")
 TRACES_MAX = 200_000
 BUILD_SECONDS = 1800.0
-ANSWER_SECONDS = 1.0
 
 CONFIGURATION = """\
 service:
@@ -80,7 +78,7 @@ def prepare(state_dir: Path, port_of: Mapping[str, int]) -> ProcessSpec:
         command=[str(_binary()), "--config", str(configuration)],
         log=state.log_file(state_dir, NAME),
         url=f"http://{ports.LOOPBACK}:{port_of['jaeger-query']}",
-        is_ready=partial(_is_ready, port_of["jaeger-query"]),
+        is_ready=partial(ports.serves, port_of["jaeger-query"], "/api/services"),
         directory=home,
         stop_seconds=5.0,
     )
@@ -100,17 +98,6 @@ def environment(port_of: Mapping[str, int]) -> dict[str, str]:
 
 def wipe(state_dir: Path) -> None:
     shutil.rmtree(state_dir / NAME, ignore_errors=True)
-
-
-def _is_ready(port: int) -> bool:
-    connection = HTTPConnection(ports.LOOPBACK, port, timeout=ANSWER_SECONDS)
-    try:
-        connection.request("GET", "/api/services")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _binary() -> Path:

@@ -1,13 +1,15 @@
-"""Free ports on the loopback address, kept from one start to the next."""
+"""Ports on the loopback address: kept from one start to the next, and whether somebody is there."""
 
 import random
 import socket
 from collections.abc import Iterable, Mapping
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT = 10_000
 CONNECT_SECONDS = 1.0
+ANSWER_SECONDS = 1.0
 
 
 def keep_or_choose(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
@@ -46,6 +48,18 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def serves(port: int, path: str) -> bool:
+    """Whether a server on this machine answers a GET with 200."""
+    connection = HTTPConnection(LOOPBACK, port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def accepts(port: int) -> bool:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from deploy.local import jaeger, keys, ports, postgres, state, valkey
@@ -14,7 +13,6 @@ from deploy.local.state import ServicePlan
 
 SERVICES = ("enrollment", "student", "capacity")
 INGRESS = "ingress"
-HEALTH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -168,11 +166,4 @@ def _http_environment(
 
 
 def is_healthy(port: int) -> bool:
-    connection = HTTPConnection(ports.LOOPBACK, port, timeout=HEALTH_SECONDS)
-    try:
-        connection.request("GET", "/health/ready")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+    return ports.serves(port, "/health/ready")
