@@ -29,6 +29,7 @@ class Wishes:
     first_rate: float = 200.0
     step_factor: float = 1.25
     step_seconds: float = 15.0
+    steps_max: int = 20
     warm_up_seconds: float = 40.0  # the broker compiles itself meanwhile
     overload_factor: float = 2.0
     overload_seconds: float = 60.0
@@ -75,9 +76,11 @@ async def play(ground: Ground, wishes: Wishes, say: Say) -> Played:
     outcomes = Outcomes(ground.kafka_url)
     generator = Generator(ground.addresses, ground.requests, ledger, outcomes.expect)
     stages = Stages(generator, ledger, outcomes, ingresses, say)
-    async with _beside(outcomes, ingresses):
+    async with _closing(generator, outcomes), _beside(outcomes, ingresses):
         await stages.play("warm-up", wishes.first_rate, wishes.warm_up_seconds)
-        steps = await stages.climb(wishes.first_rate, wishes.step_factor, wishes.step_seconds)
+        steps = await stages.climb(
+            wishes.first_rate, wishes.step_factor, wishes.step_seconds, wishes.steps_max
+        )
         most = max(step.goodput for step in steps)
         sustained = await stages.play("sustained", most, wishes.overload_seconds)
         peak = sustained.goodput
@@ -89,8 +92,6 @@ async def play(ground: Ground, wishes: Wishes, say: Say) -> Played:
         overload = await stages.play("overload", too_much, wishes.overload_seconds)
         after = await stages.play("after", modest_rate, wishes.step_seconds)
         memory_after = ingresses.memory_mb()
-    await generator.close()
-    outcomes.close()
     memory_mb = {"before": memory_before, "most": overload.memory_mb, "after": memory_after}
     return Played(
         steps=steps,
@@ -118,6 +119,16 @@ async def _reference(
         offering = group.create_task(beside.offer(peak * (wishes.overload_factor - 1), seconds))
         reference = await stages.play("peak beside ballast", peak, seconds)
     return reference, offering.result()
+
+
+@asynccontextmanager
+async def _closing(generator: Generator, outcomes: Outcomes) -> AsyncIterator[None]:
+    """Leave the ingresses and Kafka after a block, however it ends."""
+    try:
+        yield
+    finally:
+        await generator.close()
+        outcomes.close()
 
 
 @asynccontextmanager

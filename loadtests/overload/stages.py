@@ -14,7 +14,6 @@ SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 DRAIN_SECONDS_MAX: Final = 120.0
 SETTLE_SHARE: Final = 0.2  # of a step, until its rate has settled
 IN_VAIN_MAX: Final = 2
-STEPS_MAX: Final = 20
 GROWTH_MIN: Final = 1.03  # less than so much more is none
 
 Say = Callable[[str], None]
@@ -108,11 +107,13 @@ class Stages:
         self._say(stage.line())
         return stage
 
-    async def climb(self, first_rate: float, factor: float, seconds: float) -> list[Stage]:
+    async def climb(
+        self, first_rate: float, factor: float, seconds: float, steps_max: int
+    ) -> list[Stage]:
         """Go up step by step until twice in a row no more came of more."""
         steps: list[Stage] = []
         rate, best, in_vain = first_rate, 0.0, 0
-        while in_vain < IN_VAIN_MAX and len(steps) < STEPS_MAX:
+        while in_vain < IN_VAIN_MAX and len(steps) < steps_max:
             step = await self.play(f"step {len(steps) + 1}", rate, seconds, seconds * SETTLE_SHARE)
             steps.append(step)
             in_vain = 0 if step.goodput > best * GROWTH_MIN else in_vain + 1
