@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +14,18 @@ from shared.message import Message
 from shared.reaction import Holding, Parked
 
 LIST_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which dead letters are asked for: those that are like this wherever it says something."""
+
+    enrollment_id: EnrollmentId | None = None
+    reason: str | None = None
+    event_type: str | None = None
+
+
+ALL: Final = Wanted()
 
 
 async def holding(
@@ -56,15 +69,20 @@ async def park(transaction: Transaction, parked: Sequence[Parked], now: datetime
 
 
 async def read(
-    transaction: Transaction, enrollment_id: EnrollmentId | None = None, *, limit: int = LIST_MAX
+    transaction: Transaction, wanted: Wanted = ALL, *, limit: int = LIST_MAX
 ) -> list[DeadLetter]:
-    """List what is parked, of one enrollment or of all, oldest first."""
+    """List what is parked, oldest first."""
     rows = await transaction.fetch(
         """
-        SELECT * FROM dead_letter WHERE $1::uuid IS NULL OR enrollment_id = $1
-        ORDER BY id LIMIT $2
+        SELECT * FROM dead_letter
+        WHERE ($1::uuid IS NULL OR enrollment_id = $1)
+          AND ($2::text IS NULL OR reason = $2)
+          AND ($3::text IS NULL OR event_type = $3)
+        ORDER BY id LIMIT $4
         """,
-        enrollment_id,
+        wanted.enrollment_id,
+        wanted.reason,
+        wanted.event_type,
         limit,
     )
     return [_letter(dict(row)) for row in rows]

@@ -5,30 +5,33 @@
 import asyncio
 import getpass
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
 
 import typer
 
 from services.cli.output import EXIT_CODES, CliError, ExitCode, JsonFlag, Output, Table
-from services.cli.target import (
-    INGRESS,
-    WITH_DEAD_LETTERS,
-    NoDataError,
-    Target,
-    find_target,
-    transaction,
-)
+from services.cli.target import WITH_DEAD_LETTERS, Target, find_target
 
 if TYPE_CHECKING:
+    from services.cli.dead_letter_work import Attempt, Found
+    from services.enrollment.model import Enrollment
     from shared.dead_letter import DeadLetter
+    from shared.letter_rows import Wanted
 
 OPERATOR_VARIABLE: Final = "ENROLL_OPERATOR"
 LIST_COLUMNS: Final = ("service", "id", "event_type", "enrollment_id", "reason", "parked_at")
+ID_HELP: Final = "The dead letter's id, as `list` shows it."
+SERVICE_HELP: Final = f"The service that parked it: {', '.join(WITH_DEAD_LETTERS)}."
 
-Id = Annotated[int, typer.Argument(help="The dead letter's id, as `list` shows it.")]
-Service = Annotated[
-    str, typer.Option(help=f"The service that parked it: {', '.join(WITH_DEAD_LETTERS)}.")
+Id = Annotated[int, typer.Argument(help=ID_HELP)]
+Service = Annotated[str, typer.Option(help=SERVICE_HELP)]
+OptionalService = Annotated[str | None, typer.Option(help=SERVICE_HELP)]
+OfEnrollment = Annotated[
+    UUID | None, typer.Option("--enrollment", help="Only those of this enrollment.")
 ]
+OfReason = Annotated[str | None, typer.Option(help="Only those parked for this reason.")]
+OfType = Annotated[str | None, typer.Option(help="Only events of this type.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,16 +50,21 @@ def add_to(app: typer.Typer) -> None:
 
 def list_letters(
     *,
-    service: Annotated[str | None, typer.Option(help="Only what this service parked.")] = None,
+    service: OptionalService = None,
+    enrollment: OfEnrollment = None,
+    reason: OfReason = None,
+    event_type: OfType = None,
     as_json: JsonFlag = False,
 ) -> ExitCode:
     """List dead letters.
 
-    Oldest first, at most 1000 of each service.
+    Oldest first, at most 1000 of each service. What a message holds is not listed: see `show`.
     """
+    from services.cli.dead_letter_work import find_letters
     from services.cli.enrollment_story import letter_data
 
-    found = asyncio.run(_read(find_target(), service))
+    wanted = _wanted(enrollment, reason, event_type)
+    found = asyncio.run(find_letters(find_target(), service, wanted))
     items = [letter_data(name, letter) for name, letter in found]
     table = Table(LIST_COLUMNS, [[item[name] for name in LIST_COLUMNS] for item in items])
     Output(as_json).emit({"items": items}, table if items else "There are no dead letters.")
@@ -64,35 +72,43 @@ def list_letters(
 
 
 def show(*, letter_id: Id, service: Service, as_json: JsonFlag = False) -> ExitCode:
-    """Show a dead letter with its headers and its body."""
-    from services.cli.enrollment_story import letter_data
+    """Show a dead letter: what was the matter, its trace, its headers, and what it says."""
+    from services.cli.dead_letter_views import whole_letter_data, whole_letter_parts
 
-    letter = asyncio.run(_find(find_target(), service, letter_id))
-    message = _message_data(letter)
-    data = letter_data(service, letter)
-    rows = [*data.items(), *message["headers"].items()]
-    rows += [("key", message["key"]), ("body", message["body"])]
-    Output(as_json).emit(data | message, Table(("what", "value"), rows))
+    letter, enrollment = asyncio.run(_read(find_target(), service, letter_id))
+    data = whole_letter_data(service, letter, enrollment)
+    Output(as_json).emit(data, *whole_letter_parts(data))
     return ExitCode.FINE
 
 
-def replay(*, letter_id: Id, service: Service, as_json: JsonFlag = False) -> ExitCode:
-    """Decide a dead letter again.
+def replay(
+    *,
+    letter_id: Annotated[int | None, typer.Argument(help=ID_HELP)] = None,
+    service: OptionalService = None,
+    enrollment: OfEnrollment = None,
+    reason: OfReason = None,
+    event_type: OfType = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would come of it, and change nothing.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Decide dead letters again: one, by its id and --service, or all that are like the options.
 
-    With it go, in order, those of its enrollment that wait behind it: all or none. Exit code 1
-    when one fails again.
+    With each go, in order, those of its enrollment that wait behind it: all or none. One that
+    fails again stays, and the others go on. Exit code 1 when one fails again.
     """
-    from services.cli.dead_letter_work import replay as replay_letters
+    from services.cli.dead_letter_views import attempt_line, attempts_data
 
-    output = Output(as_json)
-    output.progress(f"replaying dead letter {letter_id} of {service}")
-    done = asyncio.run(replay_letters(find_target(), service, letter_id, operator()))
-    said = ", ".join(done.says) or "nothing"
-    output.emit(
-        {"service": service, "replayed": done.letter_ids, "says": done.says},
-        f"replayed {len(done.letter_ids)} of {service}, which now says {said}",
-    )
-    return ExitCode.FINE
+    output, target, who = Output(as_json), find_target(), operator()
+    wanted = _wanted(enrollment, reason, event_type)
+    found = asyncio.run(_chosen(target, letter_id, service, wanted))
+    output.progress(f"{len(found)} dead letters {'to try' if dry_run else 'to replay'}")
+    attempts = asyncio.run(_attempt_all(target, found, who, is_only_tried=dry_run))
+    lines = [attempt_line(one, is_only_tried=dry_run) for one in attempts]
+    output.emit(attempts_data(attempts, is_only_tried=dry_run), *lines)
+    has_failed = any(one.failure for one in attempts)
+    return ExitCode.NOT_FINE if has_failed else ExitCode.FINE
 
 
 def discard(
@@ -138,32 +154,51 @@ def operator() -> str:
         raise CliError(f"who are you? set {OPERATOR_VARIABLE}: it is recorded") from None
 
 
-async def _read(target: Target, wanted: str | None) -> "list[tuple[str, DeadLetter]]":
-    """Read those of one service, or of all; there may be no ingress."""
-    from shared import letter_rows
+def _wanted(enrollment: UUID | None, reason: str | None, event_type: str | None) -> "Wanted":
+    from shared.identifiers import EnrollmentId
+    from shared.letter_rows import Wanted
 
-    found = []
-    for service in [wanted] if wanted else WITH_DEAD_LETTERS:
-        try:
-            async with transaction(target, service) as begun:
-                found += [(service, letter) for letter in await letter_rows.read(begun)]
-        except NoDataError:
-            if wanted or service != INGRESS:
-                raise
-    return found
+    enrollment_id = None if enrollment is None else EnrollmentId(enrollment)
+    return Wanted(enrollment_id, reason, event_type)
 
 
-async def _find(target: Target, service: str, letter_id: int) -> "DeadLetter":
-    from shared import letter_rows
+async def _read(
+    target: Target, service: str, letter_id: int
+) -> "tuple[DeadLetter, Enrollment | None]":
+    from services.cli.dead_letter_work import enrollment_of, find_letter
 
-    async with transaction(target, service) as begun:
-        return await letter_rows.find(begun, letter_id)
+    letter = await find_letter(target, service, letter_id)
+    return letter, await enrollment_of(target, letter)
 
 
-def _message_data(letter: "DeadLetter") -> dict[str, Any]:
-    def text(value: bytes | None) -> str | None:
-        return None if value is None else value.decode(errors="replace")
+async def _chosen(
+    target: Target, letter_id: int | None, service: str | None, wanted: "Wanted"
+) -> "list[Found]":
+    """Find what is to be replayed; all there are is never meant by saying nothing."""
+    from services.cli.dead_letter_work import find_letter, find_letters
+    from shared.letter_rows import ALL
 
-    message = letter.message
-    headers = {name: text(value) for name, value in message.headers}
-    return {"key": text(message.key), "headers": headers, "body": text(message.value)}
+    if letter_id is None:
+        if wanted == ALL:
+            raise CliError(
+                "which dead letters? name one by its id and --service, or some by --enrollment, "
+                "--reason or --event-type"
+            )
+        return await find_letters(target, service, wanted)
+    if service is None:
+        raise CliError(f"dead letter {letter_id} of which service? say it by --service")
+    if wanted != ALL:
+        raise CliError("name one by its id, or some by options: not both")
+    return [(service, await find_letter(target, service, letter_id))]
+
+
+async def _attempt_all(
+    target: Target, found: "list[Found]", who: str, *, is_only_tried: bool
+) -> "list[Attempt]":
+    """Replay one queue after the other."""
+    from services.cli.dead_letter_work import attempt, one_of_each_queue
+
+    return [
+        await attempt(target, one, who, is_only_tried=is_only_tried)
+        for one in one_of_each_queue(found)
+    ]

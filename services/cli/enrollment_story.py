@@ -17,6 +17,7 @@ from shared import letter_rows
 from shared.dead_letter import DeadLetter
 from shared.events import Reason, Stage
 from shared.identifiers import EnrollmentId
+from shared.letter_rows import Wanted
 
 NOTES = {
     "unknown": "it was never requested, or its request is still on its way",
@@ -63,7 +64,7 @@ async def read_story(target: Target, enrollment_id: EnrollmentId) -> Story:
     parked = []
     for service in SERVICES:
         async with transaction(target, service) as begun:
-            letters = await letter_rows.read(begun, enrollment_id)
+            letters = await letter_rows.read(begun, Wanted(enrollment_id))
         parked += [(service, letter) for letter in letters]
     steps = tell_steps(enrollment, claim, reservation)
     return Story(enrollment_id, enrollment, steps, conflicts, parked)

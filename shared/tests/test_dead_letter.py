@@ -32,7 +32,7 @@ from shared.events import (
     StudentValidated,
 )
 from shared.identifiers import EnrollmentId, EventId, SectionId, StudentId, Term, new_event_id
-from shared.letter_rows import PostgresLetters
+from shared.letter_rows import PostgresLetters, Wanted
 from shared.message import Emitted, Message
 from shared.reaction import Context, Folded, Parked, Reactions
 from shared.unit import PostgresUnit
@@ -52,6 +52,7 @@ VALIDATED = StudentValidated(**SUBJECT, credits=3)
 REFUSAL = (Reason(code=ReasonCode.SECTION_FULL, detail="full"),)
 REJECTED = EnrollmentRejected(**SUBJECT, stage=Stage.CAPACITY, reasons=REFUSAL)
 CANCELLED = EnrollmentCancelled(**SUBJECT, was="confirmed")
+BOTH = ["EnrollmentRequested", "EnrollmentCancellationRequested"]
 
 
 @dataclass
@@ -178,18 +179,26 @@ async def test_a_parked_message_is_read_back_as_it_came(enrollment_database: Dat
     )
 
 
-async def test_dead_letters_are_found_by_their_enrollment(enrollment_database: Database) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (letter_rows.ALL, BOTH),
+        (Wanted(SUBJECT["enrollment_id"]), BOTH),
+        (Wanted(EnrollmentId(UUID(int=2))), []),
+        (Wanted(event_type="EnrollmentRequested"), ["EnrollmentRequested"]),
+        (Wanted(reason="test"), BOTH),
+        (Wanted(event_type="EnrollmentRequested", reason="held"), []),
+    ],
+)
+async def test_dead_letters_are_found_by_what_they_are(
+    enrollment_database: Database, wanted: Wanted, found: list[str]
+) -> None:
     await park(enrollment_database, REQUEST, CANCEL)
 
     async with enrollment_database.transaction() as transaction:
-        its_own = await letter_rows.read(transaction, EnrollmentId(UUID(int=1)))
-        others = await letter_rows.read(transaction, EnrollmentId(UUID(int=2)))
+        letters = await letter_rows.read(transaction, wanted)
 
-    assert [one.event_type for one in its_own] == [
-        "EnrollmentRequested",
-        "EnrollmentCancellationRequested",
-    ]
-    assert others == []
+    assert [one.event_type for one in letters] == found
 
 
 async def test_a_replay_takes_the_queue_in_order_and_is_recorded(

@@ -92,6 +92,18 @@ async def park(target: Target, service: str, *events: EnrollmentEvent) -> list[i
         return [letter.id for letter in await letter_rows.read(begun)]
 
 
+async def park_raw(
+    target: Target, service: str, body: bytes, *, offset: int = 0, reason: str = "not_json"
+) -> None:
+    """Park a message of a service's topic that nobody can read."""
+    headers = (("ce_specversion", b"1.0"), ("ce_id", str(uuid4()).encode()))
+    message = Message(
+        "student.events", 1, offset, b"s-1", body, (*headers, ("ce_type", b"StudentValidated"))
+    )
+    async with transaction(target, service) as begun:
+        await letter_rows.park(begun, [Parked(message, reason, "a test")], datetime.now(UTC))
+
+
 def _message(event: EnrollmentEvent, offset: int) -> Message:
     headers = encode_headers(
         event_id=EventId(UUID(int=offset)),

@@ -10,7 +10,14 @@ from typer.testing import CliRunner, Result
 
 from services.cli.main import app
 from services.cli.target import Target
-from services.cli.tests.saga import a_request, park, play, publish_catalogs
+from services.cli.tests.saga import (
+    TRACE,
+    a_request,
+    park,
+    park_raw,
+    play,
+    publish_catalogs,
+)
 from shared.events import EnrollmentRequested, StudentValidated
 
 SECTION_A = ("--student", "s-1", "--term", "2030", "--section", "a")
@@ -191,13 +198,132 @@ def test_a_dead_letter_is_shown_with_headers_and_body(target: Target) -> None:
     assert json.loads(said["body"])["enrollment_id"] == str(event.enrollment_id)
 
 
+def test_a_dead_letter_is_shown_decoded_with_its_trace_and_how_its_enrollment_stands(
+    target: Target,
+) -> None:
+    request = confirmed(target)
+    event = StudentValidated(**request.model_dump(exclude={"deadline_seconds"}), credits=3)
+    [letter_id] = asyncio.run(park(target, "capacity", event))
+
+    code, said = run_json("dead-letters", "show", str(letter_id), "--service", "capacity")
+    shown = run("dead-letters", "show", str(letter_id), "--service", "capacity")
+
+    assert code == 0
+    assert said["event"]["sections"] == ["a"]
+    assert (said["unreadable"], said["state"]) == (None, "confirmed")
+    assert said["trace_id"] == TRACE.split("-")[1]
+    assert '"credits": 3' in shown.stdout
+
+
+def test_what_cannot_be_read_is_shown_as_it_came_with_the_reason(target: Target) -> None:
+    asyncio.run(park_raw(target, "capacity", b"{ no json"))
+
+    code, said = run_json("dead-letters", "list", "--service", "capacity")
+    letter_id = str(said["items"][0]["id"])
+    shown_code, shown = run_json("dead-letters", "show", letter_id, "--service", "capacity")
+
+    assert (code, shown_code) == (0, 0)
+    assert (shown["event"], shown["body"], shown["state"]) == (None, "{ no json", None)
+    assert shown["unreadable"].startswith("not_json: ")
+    assert "no json" not in json.dumps(said)
+
+
+def test_dead_letters_are_listed_by_what_they_are(target: Target) -> None:
+    event = validated()
+    asyncio.run(park(target, "capacity", event))
+
+    found = [
+        len(run_json("dead-letters", "list", *options)[1]["items"])
+        for options in [
+            ("--enrollment", str(event.enrollment_id)),
+            ("--enrollment", str(uuid4())),
+            ("--reason", "decision_raised", "--event-type", "StudentValidated"),
+            ("--reason", "held"),
+        ]
+    ]
+
+    assert found == [1, 0, 1, 0]
+
+
 def test_a_replay_says_what_came_of_it(target: Target) -> None:
-    [letter_id] = asyncio.run(park(target, "capacity", validated()))
+    event = validated()
+    [letter_id] = asyncio.run(park(target, "capacity", event))
 
     code, said = run_json("dead-letters", "replay", str(letter_id), "--service", "capacity")
 
     assert code == 0
-    assert said == {"service": "capacity", "replayed": [letter_id], "says": ["SeatUnavailable"]}
+    assert said == {
+        "dry_run": False,
+        "items": [
+            {
+                "service": "capacity",
+                "id": letter_id,
+                "replayed": [letter_id],
+                "says": ["SeatUnavailable"],
+                "error": None,
+                "enrollment_id": str(event.enrollment_id),
+                "state": None,
+                "has_ended": False,
+            }
+        ],
+    }
+
+
+def test_a_dry_run_says_what_would_come_of_all_that_are_meant_and_changes_nothing(
+    target: Target,
+) -> None:
+    asyncio.run(park(target, "capacity", validated(), validated()))
+    replay = ("dead-letters", "replay", "--reason", "decision_raised")
+
+    tried = run(*replay, "--dry-run")
+    again = run_json(*replay, "--dry-run")[1]
+    code, said = run_json(*replay)
+    left = run_json("dead-letters", "list")[1]
+
+    assert (tried.exit_code, code, left["items"]) == (0, 0, [])
+    assert tried.stdout.count("would say SeatUnavailable") == 2
+    assert again["items"] == said["items"]
+
+
+def test_a_replay_for_a_saga_that_has_ended_says_so(target: Target) -> None:
+    request = confirmed(target)
+    event = StudentValidated(**request.model_dump(exclude={"deadline_seconds"}), credits=3)
+    asyncio.run(park(target, "capacity", event))
+
+    result = run("dead-letters", "replay", "--enrollment", str(request.enrollment_id))
+
+    assert result.exit_code == 0
+    assert "which now says nothing; its saga had ended before: confirmed since" in result.stdout
+
+
+def test_one_that_fails_again_stays_and_the_others_go_on(target: Target) -> None:
+    asyncio.run(park(target, "capacity", validated()))
+    asyncio.run(park_raw(target, "capacity", b"{ no json", offset=7, reason="decision_raised"))
+
+    code, said = run_json("dead-letters", "replay", "--reason", "decision_raised")
+    left = run_json("dead-letters", "list")[1]
+
+    assert code == 1
+    assert [bool(item["error"]) for item in said["items"]] == [False, True]
+    assert "cannot be read" in said["items"][1]["error"]
+    assert [item["offset"] for item in left["items"]] == [7]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "which dead letters?"),
+        (["7"], "of which service?"),
+        (["7", "--service", "student", "--reason", "held"], "not both"),
+    ],
+)
+def test_what_is_to_be_replayed_must_be_said_clearly(
+    target: Target, arguments: list[str], sentence: str
+) -> None:
+    code, said = run_json("dead-letters", "replay", *arguments)
+
+    assert code == 2
+    assert sentence in said["error"]
 
 
 def test_a_discard_against_the_rules_is_exit_code_1(target: Target) -> None:

@@ -1,6 +1,13 @@
 import pytest
 
-from services.cli.dead_letter_work import discard, outcome_named, replay
+from services.cli.dead_letter_work import (
+    discard,
+    find_letters,
+    one_of_each_queue,
+    outcome_named,
+    replay,
+    try_out,
+)
 from services.cli.output import CliError
 from services.cli.target import INGRESS, Target, transaction
 from services.cli.tests.saga import TRACE, a_request, outbox, park, play, publish_catalogs
@@ -16,6 +23,7 @@ from shared.events import (
     EnrollmentRequested,
     StudentValidated,
 )
+from shared.letter_rows import ALL
 
 OPERATOR = "amalia"
 
@@ -56,6 +64,39 @@ async def test_a_replay_has_a_trace_of_its_own_that_is_linked_to_the_sagas(
     assert told.trace_id != saga_trace
     assert told.attributes["dead_letter.emitted"] == ["SeatReserved"]
     assert "enrollment.id" not in told.attributes
+
+
+async def test_a_replay_that_is_only_tried_tells_the_same_and_changes_nothing(
+    target: Target,
+) -> None:
+    await publish_catalogs(target)
+    [first] = await park(target, "capacity", validated(a_request()))
+
+    tried = await try_out(target, "capacity", first, OPERATOR)
+    left = await find_letters(target, "capacity", ALL)
+    said = await outbox(target, "capacity")
+    replayed = await replay(target, "capacity", first, OPERATOR)
+
+    assert tried == replayed
+    assert ([letter.id for _, letter in left], said) == ([first], [])
+
+
+async def test_of_a_queue_one_is_replayed_with_all_others(target: Target) -> None:
+    request, other = a_request(), a_request()
+    await park(target, "capacity", validated(request), cancelled(request), validated(other))
+    await park(target, "student", cancelled(request))
+
+    found = await find_letters(target, None, ALL)
+
+    assert [
+        (service, letter.event_type, letter.enrollment_id)
+        for service, letter in one_of_each_queue(found)
+    ] == [
+        ("student", "EnrollmentCancelled", request.enrollment_id),
+        ("capacity", "StudentValidated", request.enrollment_id),
+        ("capacity", "EnrollmentCancelled", request.enrollment_id),
+        ("capacity", "StudentValidated", other.enrollment_id),
+    ]
 
 
 async def test_a_compensation_is_replayed_and_gives_the_seat_back(target: Target) -> None:

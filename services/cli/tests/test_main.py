@@ -128,11 +128,11 @@ def test_a_group_alone_shows_its_help(arguments: list[str]) -> None:
 
 
 def test_a_missing_option_names_the_help_of_its_command() -> None:
-    result = run("dead-letters", "replay", "1")
+    result = run("dead-letters", "show", "1")
 
     assert (
         result.stderr
-        == "enroll: Missing option '--service'. See `enroll dead-letters replay --help`.\n"
+        == "enroll: Missing option '--service'. See `enroll dead-letters show --help`.\n"
     )
 
 
