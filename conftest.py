@@ -1,16 +1,13 @@
 """Real servers for all tests, started once; a fresh database and key prefix for each test."""
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-import asyncpg
 import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -22,7 +19,8 @@ import services.student
 from deploy.local import ports, processes, valkey
 from deploy.local.servers import LocalServers, external_urls, local_servers
 from shared.choreography import Service
-from shared.database import Database, migrate
+from shared.database import Database
+from shared.tests.lending import Databases, Lender
 from shared.topics import create_topics
 
 INGRESS = "ingress"
@@ -34,7 +32,6 @@ VERSIONS: dict[str, ModuleType] = {
 }
 WITH_ONE_STACK = ("services/tests/saga/", "services/tests/http/")
 READY_SECONDS = 10.0
-_NUMBERS = itertools.count(1)
 
 
 class BySharedFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -58,79 +55,55 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServers]:
         yield running
 
 
-@dataclass(frozen=True)
-class Databases:
-    """Makes databases by copying one that was migrated once."""
-
-    admin_url: str
-
-    async def make(self, service: str) -> str:
-        """Make a fresh, migrated database of a service or the ingress, and give its URL."""
-        name = f"test_{service}_{next(_NUMBERS)}"
-        connection = await asyncpg.connect(self.admin_url)
-        try:
-            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {_template(service)}")
-        finally:
-            await connection.close()
-        return self._url(name)
-
-    async def prepare(self) -> None:
-        """Make the template of each service."""
-        connection = await asyncpg.connect(self.admin_url)
-        try:
-            for service in VERSIONS:
-                await connection.execute(f"CREATE DATABASE {_template(service)}")
-        finally:
-            await connection.close()
-        for service, package in VERSIONS.items():
-            versions = Path(str(package.__file__)).parent / "migrations"
-            await migrate(self._url(_template(service)), versions)
-
-    def _url(self, name: str) -> str:
-        return urlunsplit(urlsplit(self.admin_url)._replace(path=f"/{name}"))
-
-
-def _template(service: str) -> str:
-    return f"template_{service}"
-
-
 @pytest.fixture(scope="session")
-async def databases(servers: LocalServers) -> Databases:
-    """What makes fresh databases."""
-    made = Databases(servers.postgres_url)
+async def all_databases(servers: LocalServers) -> Databases:
+    """The databases of all tests."""
+    versions = {
+        service: Path(str(package.__file__)).parent / "migrations"
+        for service, package in VERSIONS.items()
+    }
+    made = Databases(servers.postgres_url, versions)
     await made.prepare()
     return made
 
 
 @pytest.fixture
-async def enrollment_database(databases: Databases) -> AsyncIterator[Database]:
+async def databases(all_databases: Databases) -> AsyncIterator[Lender]:
+    """What lends this test fresh databases."""
+    lender = Lender(all_databases)
+    yield lender
+    await lender.take_back()
+
+
+@pytest.fixture
+async def enrollment_database(databases: Lender) -> AsyncIterator[Database]:
     """A fresh database of the enrollment service."""
     async for database in _open(databases, Service.ENROLLMENT):
         yield database
 
 
 @pytest.fixture
-async def student_database(databases: Databases) -> AsyncIterator[Database]:
+async def student_database(databases: Lender) -> AsyncIterator[Database]:
     """A fresh database of the student service."""
     async for database in _open(databases, Service.STUDENT):
         yield database
 
 
 @pytest.fixture
-async def capacity_database(databases: Databases) -> AsyncIterator[Database]:
+async def capacity_database(databases: Lender) -> AsyncIterator[Database]:
     """A fresh database of the capacity service."""
     async for database in _open(databases, Service.CAPACITY):
         yield database
 
 
 @pytest.fixture
-async def ingress_database(databases: Databases) -> AsyncIterator[Database]:
+async def ingress_database(databases: Lender) -> AsyncIterator[Database]:
     """A fresh database of the ingress."""
     async for database in _open(databases, INGRESS):
         yield database
 
 
-async def _open(databases: Databases, service: str) -> AsyncIterator[Database]:
+async def _open(databases: Lender, service: str) -> AsyncIterator[Database]:
     database = Database(await databases.make(service), application_name="test")
     yield database
     await database.close()

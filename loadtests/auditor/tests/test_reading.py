@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 from confluent_kafka import Producer
 
-from conftest import Databases
 from deploy.local.servers import LocalServers
 from loadtests.auditor import audit
 from loadtests.auditor.catalogs import Slot
@@ -29,6 +28,7 @@ from loadtests.auditor.tables import (
 from loadtests.auditor.tests.day import DEADLINE, NOON
 from loadtests.auditor.topics import open_topics
 from shared.choreography import Service
+from shared.tests.lending import Lender
 
 ID = str(UUID(int=1))
 PARKED = str(UUID(int=2))
@@ -61,7 +61,7 @@ ROWS = {
 
 
 @pytest.fixture
-async def urls(databases: Databases) -> dict[str, str]:
+async def urls(databases: Lender) -> dict[str, str]:
     return {service.value: await databases.make(service) for service in Service}
 
 
@@ -100,7 +100,7 @@ async def test_the_tables_are_read_as_they_are(connections: Connections) -> None
     assert tables.trails == {"enrollment": (record,), "student": (), "capacity": ()}
 
 
-async def test_the_trail_of_an_ingress_is_read(databases: Databases) -> None:
+async def test_the_trail_of_an_ingress_is_read(databases: Lender) -> None:
     url = await databases.make(Service.CAPACITY)  # any service's has the table
     writer = await asyncpg.connect(url)
     await writer.execute(ROWS["enrollment"][2])
@@ -110,7 +110,7 @@ async def test_the_trail_of_an_ingress_is_read(databases: Databases) -> None:
 
 
 async def test_where_no_ingress_has_ever_run_there_is_no_trail(
-    servers: LocalServers, databases: Databases
+    servers: LocalServers, databases: Lender
 ) -> None:
     without_table = await databases.make(Service.CAPACITY)
     writer = await asyncpg.connect(without_table)

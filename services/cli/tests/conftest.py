@@ -2,16 +2,16 @@
 
 import pytest
 
-from conftest import Databases
 from deploy.local.servers import LocalServers
 from services.cli import dead_letter_commands, enrollment_commands, export_commands
 from services.cli.target import INGRESS, Target
 from shared.choreography import Service
+from shared.tests.lending import Lender
 
 
 @pytest.fixture
 async def target(
-    servers: LocalServers, databases: Databases, monkeypatch: pytest.MonkeyPatch
+    servers: LocalServers, databases: Lender, monkeypatch: pytest.MonkeyPatch
 ) -> Target:
     """What the commands find instead of a running stack."""
     names = (*(service.value for service in Service), INGRESS)

@@ -4,7 +4,6 @@ from uuid import uuid4
 
 import pytest
 
-from conftest import Databases
 from loadtests.day.by_http.answers import Answer, AnswerLog, read_answer
 from loadtests.day.by_http.playing import PlayedByHttp
 from loadtests.day.by_http.reporting import accepted_in_vain, broken_by_answers, http_report_of
@@ -13,6 +12,7 @@ from loadtests.day.report import as_text
 from loadtests.day.tests.test_report import REPORT
 from shared.choreography import Service
 from shared.database import Database
+from shared.tests.lending import Lender
 
 INSERT = """
     INSERT INTO enrollment (enrollment_id, state, student_id, term, sections)
@@ -77,7 +77,7 @@ def test_two_enrollments_for_one_request_are_broken() -> None:
 
 
 @pytest.fixture
-async def enrollment_url(databases: Databases) -> str:
+async def enrollment_url(databases: Lender) -> str:
     """A fresh database of the enrollment service."""
     return await databases.make(Service.ENROLLMENT)
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from services.simulation.tests.contracts.conftest import RealDatabases, open_postgres
+from services.simulation.tests.contracts.conftest import open_postgres
 from services.simulation.tests.contracts.stories import Story, contents
 from shared.choreography import Service
+from shared.tests.lending import Lender
 
 STEPS = 100
 
@@ -12,10 +13,10 @@ STEPS = 100
 @pytest.mark.parametrize("seed", [1, 3])
 @pytest.mark.parametrize("service", Service)
 async def test_the_same_story_is_told_by_both(
-    real_databases: RealDatabases, service: Service, seed: int
+    databases: Lender, service: Service, seed: int
 ) -> None:
     async with (
-        open_postgres(real_databases, service) as real,
+        open_postgres(databases, service) as real,
         open_postgres(None, service) as simulated,
     ):
         for number, step in enumerate(Story(service, seed).steps(STEPS)):
