@@ -31,6 +31,7 @@ VERSIONS: dict[str, ModuleType] = {
     INGRESS: services.enrollment.ingress.view,
 }
 WITH_ONE_STACK = ("services/tests/saga/", "services/tests/http/")
+LONGEST_FIRST = (*WITH_ONE_STACK, "loadtests/", "services/simulation/")
 READY_SECONDS = 10.0
 
 
@@ -45,6 +46,16 @@ class BySharedFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySharedFixtures:
     """Use it wherever tests are divided."""
     return BySharedFixtures(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that all workers end together."""
+
+    def rank(item: pytest.Item) -> int:
+        places = (n for n, one in enumerate(LONGEST_FIRST) if item.nodeid.startswith(one))
+        return next(places, len(LONGEST_FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

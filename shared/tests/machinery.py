@@ -115,6 +115,27 @@ def produce(
     assert producer.flush(20) == 0
 
 
+def ends_of(kafka_url: str, topics: Iterable[str]) -> dict[PartitionKey, int]:
+    """Give the next offset of each partition."""
+    consumer = Consumer(
+        {"bootstrap.servers": kafka_url, "group.id": unique("guest"), "log_level": 2}
+    )
+    try:
+        places = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        ]
+        return {
+            PartitionKey(place.topic, place.partition): consumer.get_watermark_offsets(
+                place, timeout=10
+            )[1]
+            for place in places
+        }
+    finally:
+        consumer.close()
+
+
 def read_topic(kafka_url: str, topic: str) -> list[ClientMessage]:
     """Read a topic from its beginning to the end it has now, partition by partition."""
     consumer = Consumer(

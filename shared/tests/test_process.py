@@ -16,9 +16,19 @@ from typing import Any
 import aiohttp
 import psutil
 
+from shared.choreography import Service, subscriptions
 from shared.database import Database
 from shared.relay import LEASE_LOCK
-from shared.tests.machinery import Servers, eventually, proxied, rows_of, unique, url_of, value_of
+from shared.tests.machinery import (
+    Servers,
+    ends_of,
+    eventually,
+    proxied,
+    rows_of,
+    unique,
+    url_of,
+    value_of,
+)
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = """
@@ -33,6 +43,8 @@ DEAD_LETTER = """
 INSERT INTO dead_letter (topic, partition, "offset", headers, reason, detail, holds, parked_at)
 VALUES ('enrollment.events', 0, 0, '[]', 'unreadable', '', false, now())
 """
+
+BEGINNING = "INSERT INTO consumer_offset (topic, partition, next_offset) VALUES ($1, $2, $3)"
 
 
 def free_port() -> int:
@@ -182,9 +194,17 @@ async def test_a_process_starts_before_its_database_and_is_ready_when_that_comes
     assert seconds < 10
 
 
+async def read_nothing_old(database: Database, kafka_url: str) -> None:
+    """Let the service begin where the logs end now: what other tests have sent is not for it."""
+    topics = [topic.name for topic in subscriptions(Service.CAPACITY)]
+    for place, end in ends_of(kafka_url, topics).items():
+        await rows_of(database, BEGINNING, place.topic, place.partition, end)
+
+
 async def test_a_process_tells_what_waits_in_its_database(
     servers: Servers, capacity_database: Database
 ) -> None:
+    await read_nothing_old(capacity_database, servers.kafka_url)
     async with capacity_database.session() as (_, relay):
         await relay.fetchval("SELECT pg_advisory_lock($1)", LEASE_LOCK)
         await rows_of(capacity_database, OUTBOX_ROW)
