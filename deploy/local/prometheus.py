@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +21,13 @@ STOP_SECONDS = 5.0
 
 
 def specify(
-    directory: Path, port: int, targets: Sequence[str], rules: Path, interval_seconds: float
+    directory: Path,
+    port: int,
+    targets: Mapping[str, Sequence[str]],
+    rules: Path,
+    interval_seconds: float,
 ) -> ProcessSpec:
-    """Writes the configuration, and says how to run it; `targets` are hosts with ports."""
+    """Writes the configuration, and says how to run it; `targets`: hosts with ports, by service."""
     directory.mkdir(parents=True, exist_ok=True)
     interval = f"{round(interval_seconds * 1000)}ms"
     configuration = {
@@ -33,7 +37,10 @@ def specify(
             "evaluation_interval": interval,
         },
         "rule_files": [str(rules)],
-        "scrape_configs": [{"job_name": "enroll", "static_configs": [{"targets": list(targets)}]}],
+        "scrape_configs": [
+            {"job_name": service, "static_configs": [{"targets": list(addresses)}]}
+            for service, addresses in targets.items()
+        ],
     }
     file = directory / "prometheus.json"  # JSON is YAML
     file.write_text(json.dumps(configuration, indent=2))

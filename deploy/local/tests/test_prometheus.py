@@ -32,7 +32,8 @@ def rules_file(directory: Path, rule: Mapping[str, object]) -> Path:
 def running(tmp_path: Path) -> Iterator[processes.ProcessSpec]:
     rules = rules_file(tmp_path, RULE)
     port, nobody = ports.keep_or_choose(["prometheus", "nobody"], {}).values()
-    spec = prometheus.specify(tmp_path, port, [f"{ports.LOOPBACK}:{nobody}"], rules, 0.5)
+    targets = {"student": [f"{ports.LOOPBACK}:{nobody}"]}
+    spec = prometheus.specify(tmp_path, port, targets, rules, 0.5)
     child = processes.Child(spec)
     yield spec
     processes.stop([child])
