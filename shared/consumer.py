@@ -63,6 +63,7 @@ class BatchConsumer(threading.Thread):
         self._out_of_range: set[PartitionKey] = set()
         self._ahead: list[ClientMessage] = []
         self._run: Run | None = None
+        self._run_since_seconds: float | None = None
         self._moves: dict[PartitionKey, Move] = {}  # of the running batch
         self._carried: dict[PartitionKey, Move] = {}  # over what asks for no batch
         self._carried_since_seconds = 0.0
@@ -85,6 +86,11 @@ class BatchConsumer(threading.Thread):
             for key, position in list(self._positions.items())
             if position is not None
         }
+
+    def batch_seconds(self) -> float:
+        """Tell for how long the batch that is at work has been; 0 while there is none."""
+        since_seconds = self._run_since_seconds
+        return 0.0 if since_seconds is None else self._monotonic() - since_seconds
 
     def run(self) -> None:
         """Read until stopped; an error here ends the thread and is kept in `failure`."""
@@ -248,6 +254,7 @@ class BatchConsumer(threading.Thread):
         """Have a batch committed; False where it was dropped and must be read again."""
         self._moves, self._carried = batch.moves, {}
         self._run = run = self._desk.start(batch)
+        self._run_since_seconds = self._monotonic()
         try:
             while not run.wait(PATIENCE_SECONDS):
                 self._keep_membership(run)
@@ -259,7 +266,7 @@ class BatchConsumer(threading.Thread):
         else:
             return True
         finally:
-            self._run = None
+            self._run = self._run_since_seconds = None
             self._pace.end()
 
     def _keep_membership(self, run: Run) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 AnyRow = asyncpg.Record | RowMapping  # of the driver or of SQLAlchemy: read alike, by name
 
@@ -35,6 +36,9 @@ CONNECTION_LIMITS: Final = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
+
+
+OVERFLOW: Final = 2  # connections beyond the pool's size, closed when they come back
 
 
 class Transaction:
@@ -71,12 +75,13 @@ class Database:
     """
 
     def __init__(self, url: str, *, application_name: str, pool_size: int = 4) -> None:
+        self.connections_max = pool_size + OVERFLOW
         settings = {"application_name": application_name} | HOT_PATH_PLANNER | CONNECTION_LIMITS
         self.engine: AsyncEngine = create_async_engine(
             async_url(url),
             isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
-            max_overflow=2,
+            max_overflow=OVERFLOW,
             pool_use_lifo=True,  # the backend that was used last has everything at hand
             pool_timeout=5,
             pool_reset_on_return=None,
@@ -104,6 +109,13 @@ class Database:
                         await connection.exec_driver_sql("SELECT 1")
                 elif driver.is_in_transaction():  # its rollback was interrupted
                     await connection.invalidate()
+
+    @property
+    def connections_lent(self) -> int:
+        """Count the connections that are lent now."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout()
 
     async def ping(self) -> None:
         """Raise unless the database answers."""

@@ -1,7 +1,7 @@
 """The rows of dead letters: all SQL about them; it never commits."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -40,6 +40,29 @@ async def holding(
         in_lock_order(enrollment_ids),
     )
     return {(row["topic"], row["enrollment_id"]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """What is parked, by reason, and the age of the oldest of it."""
+
+    by_reason: Mapping[str, int]
+    oldest_seconds: float
+
+
+async def parking(transaction: Transaction, now: datetime, limit: int) -> Parking:
+    """Count what is parked, up to a limit."""
+    rows = await transaction.fetch(
+        """
+        SELECT reason, count(*) AS parked, min(parked_at) AS since
+        FROM (SELECT reason, parked_at FROM dead_letter ORDER BY id LIMIT $1) AS oldest
+        GROUP BY reason
+        """,
+        limit,
+    )
+    since = min((row["since"] for row in rows), default=now)
+    oldest_seconds = max(0.0, (now - since).total_seconds())
+    return Parking({row["reason"]: row["parked"] for row in rows}, oldest_seconds)
 
 
 async def park(transaction: Transaction, parked: Sequence[Parked], now: datetime) -> None:

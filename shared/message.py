@@ -1,6 +1,7 @@
 """What a topic holds and how it reads: messages, arrivals, and what cannot be read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, StrEnum, auto
 
 from shared.events import Event
@@ -83,7 +84,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """An event that a reaction returned, with the trace context it continues."""
+    """An event that a reaction returned, with the trace context it continues.
+
+    `since` is when what it ends was asked for: it is measured, and nothing else.
+    """
 
     event: Event
     traceparent: str | None
+    since: datetime | None = field(default=None, compare=False)

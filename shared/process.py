@@ -5,32 +5,33 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import uvloop
 from pydantic import ValidationError
 
-from shared import catalogs, codec, inbox, logs, offsets
+from shared import catalogs, inbox, logs, offsets
 from shared.admin import AdminServer
 from shared.batch_spans import BatchSpans, Untraced
 from shared.breaker import DATABASE_POLICY, KAFKA_POLICY, Breaker, BreakerOpen, BreakerState
-from shared.choreography import Topic
-from shared.clock import Clock, system_clock
+from shared.clock import system_clock
 from shared.codec import describe, interest_in
 from shared.consumer import BatchConsumer
 from shared.consumer_settings import consumer_settings
 from shared.database import Database, migrate
-from shared.events import Event
+from shared.event_loop import measure_delay
 from shared.gates import Gates
-from shared.identifiers import NewEventId, PartitionKey, new_event_id
+from shared.identifiers import PartitionKey, new_event_id
 from shared.instruments import Instruments
+from shared.looks import LOOK_AT_TRANSACTIONS, Looking
 from shared.outbox_spans import TracedPublisher
+from shared.parts import Parts, Resources, Tick, Timer, looking_timer
+from shared.process_gauges import show_consumer, show_relay, show_spans
 from shared.producer import BatchProducer
-from shared.reaction import OpenUnit, Reactions, State
+from shared.reaction import OpenUnit, State
 from shared.relay import Relay, lease
 from shared.retry import is_database_outage, is_transient_database_error
 from shared.settings import ServiceSettings
@@ -43,7 +44,7 @@ from shared.streams import (
     new_app,
 )
 from shared.tracing import Tracing, exporter_of
-from shared.unit import Load, Save, units
+from shared.unit import units
 from shared.unowned import OwnerWatch
 from shared.worker import Handled, Worker
 
@@ -57,54 +58,6 @@ MAINTENANCE_SECONDS: Final = 3600.0
 GC_ALLOCATIONS: Final = 50_000
 
 
-@dataclass(frozen=True)
-class Resources:
-    """What a service's own timers may use."""
-
-    database: Database
-    gates: Gates
-    relay: Relay
-    clock: Clock
-    new_event_id: NewEventId
-    instruments: Instruments
-    tracing: Tracing
-
-
-Tick = Callable[[Resources], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Timer:
-    """Something that a service does every so often; an outage of the database only delays it."""
-
-    name: str
-    interval_seconds: float
-    tick: Tick
-
-
-@dataclass(frozen=True)
-class Parts(Generic[State]):
-    """What makes a service that service; its consumer group has its name.
-
-    A repeated event changes nothing where `uses_inbox` says of its topic that ids are kept, or
-    where the reactions themselves see to it. What cannot be read is parked by those whose business
-    it is, and passed over by who only looks on.
-    """
-
-    name: str
-    topics: Sequence[Topic]
-    versions: Path
-    reactions: Reactions[State]
-    load: Load[State]
-    save: Save[State]
-    patient: frozenset[type[Event]] = frozenset()  # their reactions can wait for the next event
-    uses_inbox: Callable[[str], bool] = codec.uses_inbox
-    parks_unreadable: bool = True
-    is_traced: bool = True  # its reactions are steps of the saga
-    timers: Sequence[Timer] = field(default=())
-    after_batch: Tick | None = None  # runs before the next batch is read
-
-
 class Process(Generic[State]):
     """A service's process, built and not started."""
 
@@ -112,16 +65,21 @@ class Process(Generic[State]):
         self._parts = parts
         self._settings = settings
         self.gates = Gates()
-        self.instruments = Instruments(parts.name, settings.instance)
+        self.instruments = Instruments(parts.name, settings.instance, system_clock)
         self.tracing = Tracing(
             parts.name,
             settings.instance,
             sample_ratio=settings.trace_sample_ratio,
             exporter=exporter_of(),
         )
+        show_spans(self.instruments.metrics, self.tracing)
         self.database = Database(
             settings.database_url, application_name=f"{parts.name}-{settings.instance}"
         )
+        self.pools = {"service": self.database}
+        self.instruments.show_pools(self.pools)
+        looks = (*parts.looks, LOOK_AT_TRANSACTIONS)
+        self._looking = [Looking(look, self.instruments.metrics) for look in looks]
         self._database_breaker = self._breaker("database")
         self._kafka_breaker = self._breaker("kafka")
         self.breakers: dict[str, Breaker] = {
@@ -134,6 +92,12 @@ class Process(Generic[State]):
             kafka_breaker=self._kafka_breaker,
             batch_size_max=settings.relay_batch_size_max,
             on_published=self.instruments.count_published,
+        )
+        self._owners = OwnerWatch(
+            settings.kafka_bootstrap_servers,
+            parts.name,
+            [topic.name for topic in parts.topics],
+            is_wanted=lambda: self._relay.holds_lease,
         )
         self._resources = Resources(
             self.database,
@@ -153,6 +117,7 @@ class Process(Generic[State]):
 
     def _breaker(self, name: str) -> Breaker:
         """Consumers, relays and timers probe every second, whatever HTTP calls do."""
+        self.instruments.breaker_made(name)
         is_database = name == "database"
         policy = DATABASE_POLICY if is_database else KAFKA_POLICY
         return Breaker(
@@ -192,12 +157,15 @@ class Process(Generic[State]):
         app.supervise(TaskService(self._relay.run))
         app.supervise(self._consumer)
         app.supervise(TaskService(self._read_catalogs_first))
-        app.supervise(TaskService(self._watch_owners))
+        app.supervise(TaskService(self._owners.watch))
+        app.supervise(TaskService(partial(measure_delay, self.instruments.loop_delays)))
         for timer in (*parts.timers, *self._own_timers()):
             add_timer(
                 app, timer.name, timer.interval_seconds, self._guarded(timer.name, timer.tick)
             )
         catalogs.close_until_read(self.gates, self._parts.topics)
+        show_consumer(self.instruments.metrics, lambda: self._consumer.consumer, self.gates)
+        show_relay(self.instruments.metrics, self._relay, self._owners)
         return app
 
     async def _on_handled(self, handled: Handled) -> None:
@@ -240,15 +208,6 @@ class Process(Generic[State]):
             self._read_offsets,
         )
 
-    async def _watch_owners(self) -> None:
-        topics = [topic.name for topic in self._parts.topics]
-        await OwnerWatch(
-            self._settings.kafka_bootstrap_servers,
-            self._parts.name,
-            topics,
-            is_wanted=lambda: self._relay.holds_lease,
-        ).watch()
-
     def _guarded(self, name: str, tick: Tick) -> Callable[[], Awaitable[None]]:
         """An outage ends a tick, not the timer; any other error crashes the app, and is seen."""
 
@@ -268,6 +227,7 @@ class Process(Generic[State]):
         return (
             Timer("probe", PROBE_SECONDS, self._probe),
             Timer("inbox-partitions", MAINTENANCE_SECONDS, renew_inbox),
+            *(looking_timer(one) for one in self._looking),
         )
 
     async def _probe(self, resources: Resources) -> None:

@@ -142,7 +142,7 @@ class Relay:
         *,
         kafka_breaker: Guard,
         batch_size_max: int,
-        on_published: Callable[[int], None],
+        on_published: Callable[[Sequence[OutboxRow]], None],
         bell: Bell | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -189,7 +189,6 @@ class Relay:
                 )
                 pause_seconds = min(pause_seconds * 2, POLL_SECONDS_MAX)
                 if count:
-                    self._on_published(count)
                     pause_seconds = POLL_SECONDS_MIN
                 if count < self._batch_size_max:
                     await self._bell.wait(pause_seconds)
@@ -202,8 +201,10 @@ class Relay:
         publisher.send(rows)
         while True:
             try:
-                return await self._kafka_breaker.call_async(publisher.flush)
+                await self._kafka_breaker.call_async(publisher.flush)
+                break
             except BreakerOpen as error:
                 await self._sleep(error.retry_after_seconds)
             except NotDeliveredError as error:
                 LOGGER.warning("relay waits for Kafka: %s", error)
+        self._on_published(rows)

@@ -18,7 +18,7 @@ from opentelemetry.sdk.environment_variables import (
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
@@ -80,8 +80,9 @@ class Tracing:
     ) -> None:
         self._resource = Resource.create({"service.name": service, "service.instance.id": instance})
         self._sample_ratio = sample_ratio if exporter is not None else 0.0
-        self._exporter = exporter
-        self._processor = None if exporter is None else _processor(exporter)
+        self._exporter = None if exporter is None else _Counting(exporter)
+        self._processor = None if self._exporter is None else _processor(self._exporter)
+        self.recorded = 0
 
     def continue_or_begin(self, traceparent: str | None, enrollment_id: EnrollmentId) -> str:
         """Keep a valid context as it is, or begin the enrollment's trace."""
@@ -94,7 +95,18 @@ class Tracing:
     def record(self, span: Span) -> None:
         """Take a span that is over; never blocks, and never fails for the collector's sake."""
         if self._processor is not None:
+            self.recorded += 1
             self._processor.on_end(self._readable(span))
+
+    @property
+    def sent(self) -> int:
+        """Count the spans that the collector has taken."""
+        return 0 if self._exporter is None else self._exporter.sent
+
+    @property
+    def lost(self) -> int:
+        """Count the spans that it has not taken, though they were sent."""
+        return 0 if self._exporter is None else self._exporter.lost
 
     def _readable(self, span: Span) -> ReadableSpan:
         links = [parse_traceparent(link) for link in span.links[:LINKS_MAX]]
@@ -123,6 +135,35 @@ class Tracing:
         if stopping.is_alive():
             LOGGER.warning("the collector does not answer: the last spans are lost")
             self._exporter.shutdown()  # it would try again for a minute
+
+
+class _Counting(SpanExporter):
+    """Exports as another does, on the processor's thread, and counts what came of it."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self.sent = 0
+        self.lost = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send spans."""
+        result = SpanExportResult.FAILURE
+        try:
+            result = self._exporter.export(spans)
+        finally:
+            if result is SpanExportResult.SUCCESS:
+                self.sent += len(spans)
+            else:
+                self.lost += len(spans)
+        return result
+
+    def shutdown(self) -> None:
+        """Send no more."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what waits."""
+        return self._exporter.force_flush(timeout_millis)
 
 
 def _processor(exporter: SpanExporter) -> BatchSpanProcessor:

@@ -49,6 +49,7 @@ class OwnerWatch(threading.Thread):
         self._lasting: frozenset[PartitionKey] = frozenset()
         self._looks = 0
         self._looks_needed = LOOKS_MIN
+        self.unowned_count = 0  # as it was seen last
         self.failure: BaseException | None = None
 
     async def watch(self) -> None:
@@ -73,7 +74,7 @@ class OwnerWatch(threading.Thread):
 
     def _look_if_wanted(self) -> None:
         if not self._is_wanted():
-            self._lasting = frozenset()
+            self._lasting, self.unowned_count = frozenset(), 0
             return
         try:
             self.look()
@@ -83,6 +84,7 @@ class OwnerWatch(threading.Thread):
     def look(self) -> None:
         """Deal anew what several looks in a row have found unowned; the more, the less it helps."""
         found = self.unowned()
+        self.unowned_count = len(found)
         if not found:
             self._looks_needed = LOOKS_MIN
         self._lasting = found & self._lasting if self._lasting else found

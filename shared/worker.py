@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,7 @@ class Handled:
 
     read: int
     folded: Folded
+    seconds: float
 
 
 class Worker(Generic[State]):
@@ -56,6 +58,7 @@ class Worker(Generic[State]):
         new_trace: NewBatchTrace = Untraced,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_unit = open_unit
         self._reactions = reactions
@@ -67,6 +70,7 @@ class Worker(Generic[State]):
         self._new_trace = new_trace
         self._sleep = sleep
         self._random = random
+        self._monotonic = monotonic
 
     async def handle(self, read: ReadBatch) -> None:
         """Handle a batch; raises StaleBatchError where it must be read again.
@@ -74,6 +78,7 @@ class Worker(Generic[State]):
         Cancelling rolls it back. An error that repeats is narrowed down to the message that
         brings it, which is parked.
         """
+        began_seconds = self._monotonic()
         trace = self._new_trace()
         batch = self._decode(read, trace)
         try:
@@ -84,7 +89,8 @@ class Worker(Generic[State]):
             LOGGER.exception("a batch of %d is refused: one by one", len(read.messages))
             folded = await self._one_by_one(batch)
         trace.committed(folded)
-        await self._on_handled(Handled(len(read.messages), folded))
+        seconds = self._monotonic() - began_seconds
+        await self._on_handled(Handled(len(read.messages), folded, seconds))
 
     def _decode(self, read: ReadBatch, trace: BatchTrace) -> Batch:
         arrivals: list[Arrival] = []

@@ -1,6 +1,7 @@
 """All SQL of capacity: load and lock many rows, save many rows; it never commits."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -33,6 +34,7 @@ from shared.reaction import Rows, enrollments_of, only
 
 METADATA: Final = MetaData()
 READ_SECONDS_MAX: Final = 3600.0
+COUNTED_MAX: Final = 100_000
 UNPUBLISHED: Final = -1  # the version of a row that was made for its lock
 
 RESERVATION: Final = Table(
@@ -259,3 +261,19 @@ async def list_seats_in_cancelled_sections(
         timeout=READ_SECONDS_MAX,
     )
     return [HeldSeat(*row) for row in rows]
+
+
+async def seats_in_total(transaction: Transaction, _now: datetime) -> tuple[int, int, int, int]:
+    """Count open sections, those without a free seat, their seats and those that are reserved."""
+    rows = await transaction.fetch(
+        """
+        SELECT count(*) AS sections, count(*) FILTER (WHERE reserved >= capacity) AS full_ones,
+               coalesce(sum(capacity), 0)::bigint AS seats,
+               coalesce(sum(reserved), 0)::bigint AS reserved
+        FROM (SELECT capacity, reserved FROM section WHERE state = 'open'
+              ORDER BY term, section_id LIMIT $1) AS open_ones
+        """,
+        COUNTED_MAX,
+    )
+    found = rows[0]
+    return found["sections"], found["full_ones"], found["seats"], found["reserved"]

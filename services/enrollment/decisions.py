@@ -57,12 +57,14 @@ def request(
     policy: DeadlinePolicy,
     now: datetime,
     traceparent: str | None,
+    *,
+    requested_at: datetime | None = None,
 ) -> Decision:
     """Open a new enrollment, or refuse it; the id is looked up before the content is judged."""
     if known is not None and known.state is not EnrollmentState.UNOPENED:
         return _repeat(known, event, now)
     if isinstance(event, MalformedRequest):
-        return _refuse(event, now, traceparent)
+        return _refuse(event, now, traceparent, requested_at)
     was_cancelled = known is not None and event.student_id in known.cancelled_by
     new = Enrollment(
         enrollment_id=event.enrollment_id,
@@ -74,6 +76,7 @@ def request(
         opened_at=now,
         deadline_at=policy.deadline(now, event.deadline_seconds),
         traceparent=traceparent,
+        requested_at=requested_at,
     )
     return _cancel(new, "pending", None, now) if was_cancelled else _open(new)
 
@@ -106,7 +109,12 @@ def _conflict(event: EnrollmentEvent, kind: ConflictKind, digest: bytes, now: da
     return Decision(conflict=Conflict(event.enrollment_id, event.student_id, kind, digest, now))
 
 
-def _refuse(event: MalformedRequest, now: datetime, traceparent: str | None) -> Decision:
+def _refuse(
+    event: MalformedRequest,
+    now: datetime,
+    traceparent: str | None,
+    requested_at: datetime | None,
+) -> Decision:
     new = Enrollment(
         enrollment_id=event.enrollment_id,
         state=EnrollmentState.PENDING,
@@ -116,6 +124,7 @@ def _refuse(event: MalformedRequest, now: datetime, traceparent: str | None) -> 
         body_sha256=event.body_sha256,
         opened_at=now,
         traceparent=traceparent,
+        requested_at=requested_at,
     )
     reasons = tuple(reason(ReasonCode.BAD_REQUEST, problem=problem) for problem in event.problems)
     return _reject(new, Stage.REQUEST, reasons, now)

@@ -27,7 +27,14 @@ def on_enrollment_requested(
 ) -> Sequence[Emitted]:
     """Open a new enrollment, or refuse it; a repeat changes nothing."""
     known = state.enrollments.get(event.enrollment_id)
-    decision = decisions.request(known, event, state.policy, context.now, context.traceparent)
+    decision = decisions.request(
+        known,
+        event,
+        state.policy,
+        context.now,
+        context.traceparent,
+        requested_at=context.occurred_at,
+    )
     return _keep(state, event.enrollment_id, decision)
 
 
@@ -92,7 +99,8 @@ def _keep(state: State, enrollment_id: EnrollmentId, decision: Decision) -> list
     if decision.enrollment is None:
         return []
     state.enrollments.put(enrollment_id, decision.enrollment)
-    return [Emitted(event, decision.enrollment.traceparent) for event in decision.events]
+    row = decision.enrollment
+    return [Emitted(event, row.traceparent, row.requested_at) for event in decision.events]
 
 
 REACTIONS: Reactions[State] = {

@@ -21,7 +21,10 @@ class EnrollmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """An enrollment. `cancelled_by` has students who cancelled the id before it was requested."""
+    """An enrollment. `cancelled_by` has students who cancelled the id before it was requested.
+
+    `requested_at` is when the broker took its request, and is only measured.
+    """
 
     enrollment_id: EnrollmentId
     state: EnrollmentState
@@ -37,6 +40,7 @@ class Enrollment:
     cancelled_by: tuple[StudentId, ...] = ()
     cancel_reason: str | None = None
     traceparent: str | None = None
+    requested_at: datetime | None = None
 
 
 class ConflictKind(StrEnum):

@@ -1,7 +1,7 @@
 """All SQL of enrollment: load and lock many rows, save many rows; it never commits."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -20,10 +20,12 @@ from shared import enrollment_rows
 from shared.database import AnyRow, Transaction
 from shared.events import Event, Reason, Stage
 from shared.identifiers import EnrollmentId, SectionId, StudentId, Term
+from shared.metric_table import LONG_PENDING_SECONDS
 from shared.reaction import Rows, enrollments_of
 
 METADATA: Final = MetaData()
 STREAMED_AT_ONCE: Final = 5000
+AGED_MAX: Final = 10_000
 SORT_SECONDS_MAX: Final = 3600.0
 
 ENROLLMENT: Final = Table(
@@ -43,6 +45,7 @@ ENROLLMENT: Final = Table(
     Column("cancelled_by", ARRAY(Text), nullable=False),
     Column("cancel_reason", Text),
     Column("traceparent", Text),
+    Column("requested_at", DateTime(timezone=True)),
 )
 
 CONFLICT: Final = Table(
@@ -58,17 +61,18 @@ CONFLICT: Final = Table(
 _CHANGED: Final = """
     unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
            $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[],
-           $12::text[], $13::text[], $14::text[])
+           $12::text[], $13::text[], $14::text[], $15::timestamptz[])
         AS n (enrollment_id, state, student_id, term, sections, body_sha256, opened_at,
-              deadline_at, decided_at, stage, reasons, cancelled_by, cancel_reason, traceparent)
+              deadline_at, decided_at, stage, reasons, cancelled_by, cancel_reason, traceparent,
+              requested_at)
 """
 _INSERT: Final = f"""
     INSERT INTO enrollment (
         enrollment_id, state, student_id, term, sections, body_sha256, opened_at, deadline_at,
-        decided_at, stage, reasons, cancelled_by, cancel_reason, traceparent)
+        decided_at, stage, reasons, cancelled_by, cancel_reason, traceparent, requested_at)
     SELECT enrollment_id, state, student_id, term, string_to_array(sections, ' '), body_sha256,
            opened_at, deadline_at, decided_at, stage, reasons,
-           string_to_array(cancelled_by, ' '), cancel_reason, traceparent
+           string_to_array(cancelled_by, ' '), cancel_reason, traceparent, requested_at
     FROM {_CHANGED} ON CONFLICT DO NOTHING
 """  # noqa: S608  of constants
 _UPDATE: Final = f"""
@@ -78,7 +82,7 @@ _UPDATE: Final = f"""
         opened_at = n.opened_at, deadline_at = n.deadline_at,
         decided_at = n.decided_at, stage = n.stage, reasons = n.reasons,
         cancelled_by = string_to_array(n.cancelled_by, ' '), cancel_reason = n.cancel_reason,
-        traceparent = n.traceparent
+        traceparent = n.traceparent, requested_at = n.requested_at
     FROM {_CHANGED} WHERE e.enrollment_id = n.enrollment_id
 """  # noqa: S608  of constants
 _REASONS: Final = TypeAdapter(tuple[Reason, ...])
@@ -121,6 +125,7 @@ def _enrollment(row: AnyRow) -> Enrollment:
         cancelled_by=tuple(row["cancelled_by"]),
         cancel_reason=row["cancel_reason"],
         traceparent=row["traceparent"],
+        requested_at=row["requested_at"],
     )
 
 
@@ -148,6 +153,7 @@ def _columns(enrollments: Sequence[Enrollment]) -> Sequence[Sequence[object]]:
         [" ".join(e.cancelled_by) for e in enrollments],
         [e.cancel_reason for e in enrollments],
         [e.traceparent for e in enrollments],
+        [e.requested_at for e in enrollments],
     )
 
 
@@ -179,6 +185,23 @@ async def count_pending(transaction: Transaction, limit: int) -> int:
     )
     pending: int = rows[0]["pending"]
     return pending
+
+
+async def pending_ages(transaction: Transaction, now: datetime) -> tuple[float, float, float]:
+    """Count the pending enrollments and those pending for long; give the age of the oldest."""
+    rows = await transaction.fetch(
+        """
+        SELECT count(*) AS pending, min(opened_at) AS since,
+               count(*) FILTER (WHERE opened_at < $1) AS pending_long
+        FROM (SELECT opened_at FROM enrollment WHERE state = 'pending'
+              ORDER BY deadline_at LIMIT $2) AS pending_ones
+        """,
+        now - timedelta(seconds=LONG_PENDING_SECONDS),
+        AGED_MAX,
+    )
+    found = rows[0]
+    oldest_seconds = (now - (found["since"] or now)).total_seconds()
+    return found["pending"], found["pending_long"], max(0.0, oldest_seconds)
 
 
 async def forget_early_cancels(transaction: Transaction, before: datetime) -> None:

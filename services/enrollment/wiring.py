@@ -13,12 +13,20 @@ from shared.choreography import REQUESTS, Service, patient_events, subscriptions
 from shared.database import Transaction
 from shared.gates import Gates
 from shared.identifiers import NewEventId
-from shared.process import Parts, Process, Resources, Tick, Timer
+from shared.looks import Look
+from shared.metric_table import (
+    ENROLLMENTS_PENDING,
+    ENROLLMENTS_PENDING_LONG,
+    ENROLLMENTS_PENDING_OLDEST,
+)
+from shared.parts import Parts, Resources, Tick, Timer
+from shared.process import Process
 from shared.step_spans import tell_of_step
 from shared.tracing import now_ns
 from shared.unit import PostgresUnit
 
 INTAKE_SECONDS: Final = 0.1
+PENDING_LOOK_SECONDS: Final = 5.0
 HOUR_SECONDS: Final = 3600.0
 REOPEN_SHARE: Final = 0.75  # to stop and start reading costs a little each time
 TOO_MANY_PENDING: Final = "too many pending"
@@ -39,6 +47,14 @@ def parts(settings: EnrollmentSettings) -> Parts[State]:
             Timer("deadlines", settings.deadline_check_seconds, _deadlines(settings)),
             Timer("intake", INTAKE_SECONDS, intake),
             Timer("early-cancels", HOUR_SECONDS, _forget_early_cancels(settings)),
+        ),
+        looks=(
+            Look(
+                "pending",
+                PENDING_LOOK_SECONDS,
+                (ENROLLMENTS_PENDING, ENROLLMENTS_PENDING_LONG, ENROLLMENTS_PENDING_OLDEST),
+                store.pending_ages,
+            ),
         ),
         after_batch=_only_while_closed(intake),
     )
@@ -73,6 +89,7 @@ def _deadlines(settings: EnrollmentSettings) -> Tick:
             emitted = await reject_overdue(unit, resources.clock())
         if emitted:
             resources.relay.wake()
+            resources.instruments.count_emitted(emitted)
             tell_of_step(resources.tracing, "deadline passed", emitted, began_ns)
 
     return tick

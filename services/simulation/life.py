@@ -122,7 +122,7 @@ class Life:
             lambda: SimulatedPublisher(self._servers.cluster, self, source),
             kafka_breaker=Unguarded(),
             batch_size_max=BATCH_SIZE_MAX,
-            on_published=lambda _count: None,
+            on_published=lambda _rows: None,
             bell=SimulatedBell(self._servers.scheduler, self._servers.database),
             sleep=sleep,
         )

@@ -7,7 +7,8 @@ from services.student.handlers import REACTIONS
 from services.student.model import State
 from services.student.settings import StudentSettings
 from shared.choreography import Service, patient_events, subscriptions
-from shared.process import Parts, Process
+from shared.parts import Parts
+from shared.process import Process
 
 
 def parts(_settings: StudentSettings) -> Parts[State]:

@@ -60,7 +60,7 @@ def new_relay(database: Database, kafka_url: str, batch_size_max: int = 100) -> 
         lambda: BatchProducer(kafka_url, "/services/test"),
         kafka_breaker=new_breaker(),
         batch_size_max=batch_size_max,
-        on_published=lambda _count: None,
+        on_published=lambda _rows: None,
     )
 
 

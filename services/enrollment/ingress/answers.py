@@ -5,7 +5,7 @@ once follows from its enrollment id: all of this may be forgotten, late or out o
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -91,6 +91,7 @@ class Answers:
         default_ttl_seconds: int,
         ttl_seconds: Mapping[str, int],
         is_enabled: bool = True,
+        looked_up: Callable[[Progress], None] = lambda _progress: None,
     ) -> None:
         assert all(seconds >= 1 for seconds in (default_ttl_seconds, *ttl_seconds.values()))
         self._cache = cache
@@ -98,6 +99,7 @@ class Answers:
         self._default_ttl_seconds = default_ttl_seconds
         self._ttl_seconds = ttl_seconds
         self._is_enabled = is_enabled
+        self._looked_up = looked_up
         self._own_key = re.compile(re.escape(prefix.encode()) + rb"[a-z_]+:[^:]*:[0-9a-f]{64}")
 
     def key_of(self, operation: str, user: str, key: str, attempt: int) -> str:
@@ -107,6 +109,11 @@ class Answers:
 
     async def begin(self, redis_key: str, fingerprint: str, operation: str) -> Begun:
         """Mark a request as begun, or tell what is known of it."""
+        begun = await self._begin(redis_key, fingerprint, operation)
+        self._looked_up(begun.progress)
+        return begun
+
+    async def _begin(self, redis_key: str, fingerprint: str, operation: str) -> Begun:
         if not self._is_enabled:
             return Begun(Progress.UNKNOWN)
         mark = _Stored(fingerprint=fingerprint).to_bytes()

@@ -12,11 +12,18 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from services.enrollment.ingress.correlation import correlation_of, log_request
+from services.enrollment.ingress.correlation import (
+    NO_ROUTE,
+    Answered,
+    correlation_of,
+    log_request,
+    not_counted,
+)
 from services.enrollment.ingress.problems import Problem, ProblemType
 from services.enrollment.ingress.refusals import Refusal, Refusals
 from shared.logs import CORRELATION_ID
 
+ENROLLMENTS: Final = "/enrollments"
 VERSIONS: Final = frozenset({"1.0", "1.1"})
 PIPELINE_MAX: Final = 16  # requests that wait on a connection while one is at work
 FRAMING: Final = 2  # a body may take so many times its bytes, in chunks
@@ -58,6 +65,7 @@ class Connections:
 
     limits: ConnectionLimits
     overload: Overload = never_overloaded
+    answered: Answered = not_counted
     refused: Counter[ProblemType] = field(default_factory=Counter)
     turned_away: set["GuardedProtocol"] = field(default_factory=set)
     refusals: Refusals = field(default_factory=Refusals)
@@ -296,6 +304,9 @@ class GuardedProtocol(HttpToolsProtocol):
         head, body = refusal.answer(correlation_id, is_kept=is_kept)
         self.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
         cycle.response_started = cycle.response_complete = True
+        method, path = cycle.scope["method"], cycle.scope["path"]
+        route = path if path == ENROLLMENTS else NO_ROUTE
+        self._shared.answered(method, route, problem.kind.status, 0.0, problem.kind.slug)
 
     def _write(self, problem: Problem, headers: list[tuple[bytes, bytes]]) -> None:
         correlation_id = correlation_of(headers)
@@ -303,10 +314,11 @@ class GuardedProtocol(HttpToolsProtocol):
         head, body = refusal.answer(correlation_id, is_kept=False)
         token = CORRELATION_ID.set(correlation_id)
         try:
-            log_request("-", "none", problem.kind.status, 0.0)
+            log_request("-", NO_ROUTE, problem.kind.status, 0.0)
         finally:
             CORRELATION_ID.reset(token)
         self.transport.write(head + body)
+        self._shared.answered("-", NO_ROUTE, problem.kind.status, 0.0, problem.kind.slug)
 
     def _linger(self) -> None:
         self._due = self.loop.time() + LINGER_SECONDS

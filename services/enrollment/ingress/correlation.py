@@ -3,13 +3,14 @@
 import logging
 import re
 import time
+from collections.abc import Callable
 from typing import Final
 
 import uuid_utils
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.enrollment.ingress.problems import Problem, ProblemType
+from services.enrollment.ingress.problems import PROBLEM, Problem, ProblemType
 from shared.logs import CORRELATION_ID
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -17,6 +18,16 @@ HEADER: Final = "X-Correlation-ID"
 HEADER_NAME: Final = HEADER.lower().encode()
 CORRELATION: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 NO_ROUTE: Final = "none"  # the path may hold anything: only those of routes are logged
+
+
+# Takes method, route, status (None: no answer), seconds, and the slug of a problem.
+Answered = Callable[[str, str, int | None, float, str | None], None]
+
+
+def not_counted(
+    _method: str, _route: str, _status: int | None, _seconds: float, _problem: str | None
+) -> None:
+    """Count no answer."""
 
 
 def correlation_of(headers: list[tuple[bytes, bytes]]) -> str:
@@ -30,8 +41,9 @@ def correlation_of(headers: list[tuple[bytes, bytes]]) -> str:
 class Correlation:
     """The outermost layer of the application: every answer leaves through it, and is logged."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answered: Answered = not_counted) -> None:
         self._app = app
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -71,7 +83,9 @@ class Correlation:
             elif status < ProblemType.INTERNAL_ERROR.status:  # cut off, or it would seem whole
                 raise CutOffError from error
         finally:
-            log_request(scope["method"], _route_of(scope), status, time.monotonic() - began)
+            method, route, seconds = scope["method"], _route_of(scope), time.monotonic() - began
+            self._answered(method, route, status, seconds, scope.get(PROBLEM))
+            log_request(method, route, status, seconds)
 
 
 class CutOffError(Exception):

@@ -19,7 +19,7 @@ from services.enrollment.ingress.connections import (
     Overload,
     never_overloaded,
 )
-from services.enrollment.ingress.correlation import Correlation
+from services.enrollment.ingress.correlation import Answered, Correlation, not_counted
 from services.enrollment.ingress.limits import BodyLimit, BodyLimits, InFlight
 from services.enrollment.ingress.problems import ProblemType
 from services.enrollment.ingress.settings import IngressSettings
@@ -46,10 +46,10 @@ def body_limits(settings: IngressSettings) -> BodyLimits:
     return BodyLimits(settings.body_bytes_max, settings.batch_body_bytes_max)
 
 
-def guarded(app: ASGIApp, settings: IngressSettings) -> ASGIApp:
+def guarded(app: ASGIApp, settings: IngressSettings, answered: Answered = not_counted) -> ASGIApp:
     """Put the application behind what every request passes."""
     limited = BodyLimit(app, body_limits(settings))
-    return Correlation(InFlight(limited, settings.requests_in_flight_max))
+    return Correlation(InFlight(limited, settings.requests_in_flight_max), answered)
 
 
 class HttpServer(mode.Service):
@@ -63,6 +63,7 @@ class HttpServer(mode.Service):
         limits: ConnectionLimits,
         *,
         overload: Overload = never_overloaded,
+        answered: Answered = not_counted,
         stop_seconds: int = STOP_SECONDS,
         **kwargs: Any,
     ) -> None:
@@ -70,7 +71,7 @@ class HttpServer(mode.Service):
         self._address = (host, port)
         self._socket: socket.socket | None = None
         self._port: int | None = None
-        self.connections = Connections(limits, overload)
+        self.connections = Connections(limits, overload, answered)
         self._sent_away_told = 0
         config = Config(
             app,

@@ -8,9 +8,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from shared.logs import CORRELATION_ID
 
+PROBLEM: Final = "enrollment.problem"  # where a scope holds which problem was answered
 PROBLEM_PATH: Final = "/problems/"
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 1  # where nobody knows better
@@ -254,12 +256,26 @@ class Problem(Exception):  # noqa: N818  (RFC 9457 calls it so)
 
     def response(self) -> Response:
         """Give the answer."""
-        return Response(
+        return ProblemResponse(
             self.body(),
             status_code=self.kind.status,
             headers=self.headers(),
             media_type=PROBLEM_MEDIA_TYPE,
+            kind=self.kind,
         )
+
+
+class ProblemResponse(Response):
+    """The answer to a problem; tells the layers around it which that is."""
+
+    def __init__(self, *arguments: Any, kind: ProblemType, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._kind = kind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        scope[PROBLEM] = self._kind.slug
+        await super().__call__(scope, receive, send)
 
 
 def _whole_seconds(kind: ProblemType, seconds: float | None) -> int | None:

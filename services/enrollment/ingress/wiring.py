@@ -13,7 +13,9 @@ from services.enrollment.ingress.access import Access, keys_of
 from services.enrollment.ingress.answers import Answers
 from services.enrollment.ingress.app import new_app
 from services.enrollment.ingress.connections import Overload
+from services.enrollment.ingress.correlation import Answered
 from services.enrollment.ingress.freshness import Freshness
+from services.enrollment.ingress.http_metrics import HttpMetrics
 from services.enrollment.ingress.http_server import HttpServer, connection_limits, guarded
 from services.enrollment.ingress.known import Known
 from services.enrollment.ingress.log_ends import LogEnds
@@ -66,6 +68,7 @@ class Ingress:
         self._process = process
         self._settings = settings
         self._life = Life()
+        self._metrics = HttpMetrics(process.instruments.metrics)
         self._keys = keys_of(settings)
         self._access = Access(settings, self._keys)
         self._database = Database(
@@ -73,6 +76,7 @@ class Ingress:
             application_name=f"{NAME}-http-{settings.instance}",
             pool_size=HTTP_POOL_SIZE,
         )
+        process.pools["http"] = self._database
         self._database_breaker = self._breaker(
             "database",
             settings.database_policy,
@@ -92,6 +96,7 @@ class Ingress:
             default_ttl_seconds=settings.idempotency_default_ttl,
             ttl_seconds=settings.idempotency_ttl,
             is_enabled=settings.enable_idempotency,
+            looked_up=self._metrics.looked_up,
         )
         self._view = View(self._database, self._database_breaker)
         topics = [topic.name for topic in view_topics()]
@@ -130,6 +135,7 @@ class Ingress:
             on_change=self._process.instruments.breaker_changed,
         )
         self._process.breakers[name] = breaker
+        self._process.instruments.breaker_made(name)
         return breaker
 
     def join(self) -> None:
@@ -146,7 +152,11 @@ class Ingress:
         self._process.app.supervise(
             _Closing(self._watch.stop, self._cache.close, self._database.close)
         )
-        self._process.app.supervise(self._http_server())
+        server = self._http_server()
+        self._metrics.show(
+            self._freshness, self._queue, self._watch, lambda: server.connection_count
+        )
+        self._process.app.supervise(server)
 
     def _probes(self) -> list[Probe]:
         async def of_kafka() -> None:
@@ -159,14 +169,16 @@ class Ingress:
         ]
 
     def _http_server(self) -> HttpServer:
-        settings = self._settings
+        settings, answered = self._settings, self._metrics.answered
+        shortcut = Shortcut(self.app(), enrollment_router(self._enrollment_paths()))
         return _Serving(
             self._life,
-            guarded(Shortcut(self.app(), enrollment_router(self._enrollment_paths())), settings),
+            guarded(shortcut, settings, answered),
             settings.http_host,
             settings.http_port,
             connection_limits(settings),
             overload=self._shedding,
+            answered=answered,
         )
 
     def app(self) -> FastAPI:
@@ -240,8 +252,8 @@ class Ingress:
 class _Serving(HttpServer):
     """The HTTP server, which tells load balancers in which phase the process is."""
 
-    def __init__(self, life: Life, *arguments: Any, overload: Overload) -> None:
-        super().__init__(*arguments, overload=overload)
+    def __init__(self, life: Life, *arguments: Any, overload: Overload, answered: Answered) -> None:
+        super().__init__(*arguments, overload=overload, answered=answered)
         self._life = life
 
     async def on_start(self) -> None:

@@ -9,9 +9,11 @@ import pytest
 from services.enrollment.ingress.app import new_app
 from services.enrollment.ingress.routes.health import HealthPaths, Life, Phase, health_router
 from shared.breaker import Breaker, BreakerPolicy
-from shared.metrics import Metrics
+from shared.metric_types import Gauge
+from shared.metrics import Metrics, one_value
 
 POLICY = BreakerPolicy(failure_threshold=1, recovery_seconds=60, success_threshold=1)
+ANSWER = Gauge(name="answer", unit="{number}", description="A number.", processes=("ingress",))
 NAMES = ("database", "kafka", "http.database", "http.redis", "http.kafka")
 
 
@@ -23,7 +25,7 @@ class Ingress:
         self.is_known = self.is_database_up = True
         self.breakers = {name: Breaker(name, POLICY, timeout_seconds=1) for name in NAMES}
         metrics = Metrics("ingress", "1")
-        metrics.gauge("answer", "1", "A number", lambda: [(42.0, {})])
+        metrics.gauge(ANSWER, lambda: one_value(42.0))
         paths = HealthPaths(
             life=self.life,
             queue=self,

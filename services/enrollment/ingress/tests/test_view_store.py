@@ -40,7 +40,7 @@ from shared.errors import RivalRowError
 from shared.events import Event, SectionPublished, SectionWithdrawn
 from shared.identifiers import EnrollmentId, SectionKey, new_event_id
 from shared.message import Arrival
-from shared.process import Resources
+from shared.parts import Resources
 from shared.reaction import Batch, react
 from shared.tests.machinery import (
     again_if_rivalled,

@@ -16,7 +16,7 @@ from shared.events import (
     EnrollmentRejected,
     EnrollmentRequested,
 )
-from shared.process import Parts, Resources, Tick, Timer
+from shared.parts import Parts, Resources, Tick, Timer
 
 NAME: Final = "ingress"
 PRUNING_SECONDS: Final = 10.0
