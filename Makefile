@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test proof fuzz drills mutants frameworks lint schemas lock clean
+.PHONY: help install demo test proof fuzz drills mutants frameworks lint schemas monitoring lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ lint: install  ## ruff, mypy --strict and import-linter
 
 schemas: install  ## renew the published schemas of events and of HTTP, unless a change would break someone
 	$(BIN)/python -m schemas write
+
+monitoring: install  ## renew what documents the metrics
+	$(BIN)/python -m deploy.monitoring write
 
 lock:  ## renew requirements.lock (needs uv)
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-header \

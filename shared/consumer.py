@@ -24,6 +24,7 @@ REVOKE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 1.0
 REJOIN_SECONDS: Final = 60.0
 CARRY_SECONDS: Final = 1.0
+ENDS_SECONDS: Final = 1.0
 COMPANY_SECONDS: Final = 0.03  # what can wait does so for the next that cannot, no longer
 
 
@@ -68,6 +69,7 @@ class BatchConsumer(threading.Thread):
         self._carried: dict[PartitionKey, Move] = {}  # over what asks for no batch
         self._carried_since_seconds = 0.0
         self._probe_at_seconds = 0.0
+        self._ends_at_seconds = 0.0
         self.has_joined = False
         self.failure: BaseException | None = None
 
@@ -138,6 +140,7 @@ class BatchConsumer(threading.Thread):
             self.has_joined = bool(self._consumer.memberid())
         self._place()
         self._apply_pauses()
+        self._look_at_ends()
         batch = self._read()
         if self._is_due(batch) and self._handle(batch):
             self._committed(batch.moves)
@@ -274,6 +277,7 @@ class BatchConsumer(threading.Thread):
         if self._stopping.is_set():
             run.cancel()
         self._apply_pauses()
+        self._look_at_ends()
         message = self._consumer.poll(0)
         if message is not None:
             self._ahead.append(message)
@@ -281,11 +285,7 @@ class BatchConsumer(threading.Thread):
     def _committed(self, moves: dict[PartitionKey, Move]) -> None:
         """Note how far the database is; the group's own offsets follow, for lag and for tools."""
         kept = {key: move for key, move in moves.items() if key in self._positions}
-        for key, move in kept.items():
-            self._positions[key] = move.next
-            _, self._ends[key] = self._consumer.get_watermark_offsets(
-                TopicPartition(*key), cached=True
-            )
+        self._positions |= {key: move.next for key, move in kept.items()}
         self._store({key: move.next for key, move in kept.items()})
 
     def _store(self, positions: Mapping[PartitionKey, int]) -> None:
@@ -295,6 +295,15 @@ class BatchConsumer(threading.Thread):
             self._consumer.store_offsets(offsets=offsets)
         except KafkaException as error:
             LOGGER.info("offsets not stored, the partition has gone: %s", error)
+
+    def _look_at_ends(self) -> None:
+        """Note every so often where the logs end, as far as what was fetched tells."""
+        if self._monotonic() < self._ends_at_seconds:
+            return
+        self._ends_at_seconds = self._monotonic() + ENDS_SECONDS
+        for key in self._positions:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
+            self._ends[key] = end  # negative where it is not known
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         keys = [PartitionKey(p.topic, p.partition) for p in partitions]

@@ -293,6 +293,23 @@ async def test_partitions_wait_for_a_database_that_does_not_answer_yet(
         await until_taken(database, topic, numbers(7, 10))
 
 
+async def test_what_waits_behind_a_batch_that_does_not_end_is_in_the_lag(
+    servers: Servers, database: Database
+) -> None:
+    topic, group = new_topic(servers.kafka_url), unique("group")
+    produce(servers.kafka_url, topic, numbers(0, 10))
+    desk = DatabaseDesk(database)
+    desk.may_commit.clear()
+
+    async with member(servers, group, [topic], desk) as consumer:
+        assert consumer.batch_seconds() == 0
+        await eventually(lambda: consumer.lag() == {PartitionKey(topic, 0): 10})
+        await eventually(lambda: consumer.batch_seconds() > 0.5)
+        desk.may_commit.set()
+        await eventually(lambda: consumer.lag() == {PartitionKey(topic, 0): 0})
+        assert consumer.batch_seconds() == 0
+
+
 async def test_the_group_learns_of_committed_offsets_for_those_who_watch_its_lag(
     servers: Servers, database: Database
 ) -> None:

@@ -149,6 +149,9 @@ async def test_what_a_lost_half_of_a_rebalance_leaves_without_an_owner_is_dealt_
 
         await eventually(lambda: all_owned(poll_both), what="an owner for each partition")
     assert not watch.unowned()
+    assert watch.unowned_count == PARTITIONS // 2, "as it was seen last"
+    watch.look()
+    assert watch.unowned_count == 0
 
 
 async def test_the_thread_looks_by_itself_while_it_is_wanted_and_ends_at_once(
