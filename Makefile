@@ -61,7 +61,7 @@ lint: install  ## ruff, mypy --strict and import-linter
 schemas: install  ## renew the published schemas of events and of HTTP, unless a change would break someone
 	$(BIN)/python -m schemas write
 
-monitoring: install  ## renew what documents the metrics
+monitoring: install  ## renew what is made from the tables of metrics, alerts and panels
 	$(BIN)/python -m deploy.monitoring write
 
 lock:  ## renew requirements.lock (needs uv)

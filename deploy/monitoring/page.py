@@ -1,23 +1,29 @@
-"""Writes the page about the metrics, from their table."""
+"""Writes the page about the metrics and alerts, from their tables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from deploy.monitoring.questions import QUESTIONS
+from deploy.monitoring.alerts import ALERTS
+from deploy.monitoring.rules import runbook_of
+from deploy.monitoring.scale import IN_EARNEST
 from shared.metric_table import ALL, TABLE
 from shared.metric_types import OTHER, Counter, Gauge, Histogram, Label, Metric
 
 HEAD: Final = f"""\
-# Metrics
+# Metrics and alerts
 
-Written by `make monitoring` from `shared/metric_table.py`; a test holds them to each other, and to
-what real processes show.
+Written by `make monitoring` from `shared/metric_table.py` and `deploy/monitoring/alerts.py`; tests
+hold them to each other, and to what real processes show.
 
 Each process shows its own at `/metrics`, on its admin port (`ADMIN_PORT`; `enroll status` shows it)
 and, of the ingress, on its HTTP port as well. `target_info` names the service and the instance, as
 OpenTelemetry does. Counters begin at 0 with the process, and move once a batch is committed: what
 is rolled back counts nowhere. A gauge that is not known, such as what waits in a database that does
 not answer, is not shown. Whatever a label may bear beyond the values below is `{OTHER}`.
+
+[alerts.yml](alerts.yml) are rules for Prometheus, and [dashboard.json](dashboard.json) is a
+dashboard for Grafana. Both need `job` to name the service: scrape the processes of each under its
+name (`enrollment`, `student`, `capacity`, `ingress`).
 """
 
 
@@ -25,7 +31,7 @@ def page() -> str:
     """Write the whole page."""
     sections = [
         HEAD,
-        f"## Questions\n\n{_questions()}",
+        f"## Alerts\n\n{_alerts()}",
         f"## In every process\n\n{_table(one for one in TABLE if one.processes == ALL)}",
         f"## In some\n\n{_table(one for one in TABLE if one.processes != ALL)}",
         f"## Labels\n\n{_labels()}",
@@ -39,9 +45,17 @@ def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _questions() -> str:
-    rows = ((one.asks, f"`{one.expression}`") for one in QUESTIONS)
-    return _rows(("question", "expression"), rows)
+def _alerts() -> str:
+    rows = (
+        (
+            f"[{one.name}](../../{runbook_of(one)})",
+            one.severity.value,
+            IN_EARNEST.wait(one.wait_seconds),
+            f"`{one.expression(IN_EARNEST)}`",
+        )
+        for one in ALERTS
+    )
+    return _rows(("alert", "severity", "after", "where"), rows)
 
 
 def _table(metrics: Iterable[Metric]) -> str:
