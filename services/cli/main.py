@@ -24,6 +24,7 @@ from services.cli import (
     stack_commands,
     token_commands,
     trace_commands,
+    why_commands,
 )
 from services.cli.output import EXIT_CODES, CliError, ExitCode, Output
 from shared.errors import DeadLetterError, EnrollmentSystemError
@@ -103,6 +104,7 @@ stack_commands.add_to(app)
 token_commands.add_to(app)
 trace_commands.add_to(app)
 enrollment_commands.add_to(app)
+why_commands.add_to(app)
 dead_letter_commands.add_to(app)
 catalog_commands.add_to(app)
 day_commands.add_to(app)

@@ -1,0 +1,1 @@
+"""Says where one enrollment is, why, and what may safely be done: gathered, judged, told."""
