@@ -58,6 +58,7 @@ def stuck(
 
     Oldest first. Exit code 1 where there are any; `enroll why` says more of each.
     """
+    from services.cli.why.causes import Verdict
     from services.cli.why.diagnosis import diagnose
     from services.cli.why.gathering import gather_stuck
     from services.cli.why.telling import stuck_data, stuck_parts
@@ -65,7 +66,8 @@ def stuck(
 
     all_facts = asyncio.run(gather_stuck(find_target(), threshold_seconds, limit))
     now = system_clock()
-    found = [diagnose(facts, now, threshold_seconds) for facts in all_facts]
+    judged = [diagnose(facts, now, threshold_seconds) for facts in all_facts]
+    found = [one for one in judged if one.verdict is not Verdict.FINE]  # some have just moved on
     Output(as_json).emit(
         stuck_data(found, threshold_seconds), *stuck_parts(found, threshold_seconds)
     )

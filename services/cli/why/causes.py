@@ -74,6 +74,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A state, and what was found to be its cause."""
+
+    state: str
+    where: str
+    finding: Finding
+    verdict: Verdict
+    since: datetime | None = None
+    waits_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TimedFact:
     """Something that happened."""
 
@@ -133,6 +145,8 @@ def replay_letter(service: str, letter_id: int, sentence: str) -> Next:
 def seconds(span: timedelta) -> str:
     """Say how long something is."""
     total = span.total_seconds()
+    if abs(total) < 1:
+        return f"{total * 1000:.0f} ms"
     if abs(total) < 120:
         return f"{total:.1f} s"
     return f"{total / 60:.0f} min" if abs(total) < 7200 else f"{total / 3600:.1f} h"

@@ -1,12 +1,12 @@
 """Judges an enrollment that is decided: with which outcome, why, and whether all is given back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.cli.why.causes import (
     CauseKind,
     Finding,
+    Judged,
     Next,
     Verdict,
     finding,
@@ -18,22 +18,20 @@ from services.cli.why.causes import (
 from services.cli.why.clocks import clock_errors
 from services.cli.why.facts import EnrollmentRow, Facts, Known, StepRow
 from services.cli.why.obstacles import hop_of, obstacle
+from services.enrollment.model import EnrollmentState
 from shared.choreography import REACTIONS, SECTION_CATALOG, Service
 from shared.events import EnrollmentCancelled, EnrollmentRejected, Event, ReasonCode, Stage
 
-ENDS: Mapping[str, type[Event]] = {"rejected": EnrollmentRejected, "cancelled": EnrollmentCancelled}
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A state, and what was found to be its cause."""
-
-    state: str
-    where: str
-    finding: Finding
-    verdict: Verdict
-    since: datetime | None = None
-    waits_for: str | None = None
+ENDS: Mapping[EnrollmentState, type[Event]] = {
+    EnrollmentState.REJECTED: EnrollmentRejected,
+    EnrollmentState.CANCELLED: EnrollmentCancelled,
+}
+RELEASES = {
+    "StudentClaimReleased": "student gave its credits and time slots back",
+    "SeatReleased": "capacity gave its seats back",
+}
+REDIS_AWAY = "Redis does not answer: nothing is lost, and answers to HTTP come without the cache"
+MARKED = "both others have noted its end; whether they gave something back, the topics would tell"
 
 
 def nothing(sentence: str) -> Next:
@@ -69,12 +67,8 @@ def redis_away(facts: Facts) -> Finding | None:
     """Without Redis nothing is lost, and who asks by HTTP may notice."""
     if facts.servers.get("redis", True):
         return None
-    sentence = (
-        "Redis does not answer: nothing is lost, and answers to HTTP come without the cache; "
-        "the enrollment itself is decided"
-    )
     text = "Start Redis again; what it remembered is found in the database meanwhile."
-    return finding("redis", CauseKind.SERVER_DOWN, sentence, restart("redis", text))
+    return finding("redis", CauseKind.SERVER_DOWN, REDIS_AWAY, restart("redis", text))
 
 
 def ended(facts: Facts, row: EnrollmentRow, now: datetime, usual: timedelta) -> Judged:
@@ -87,21 +81,21 @@ def ended(facts: Facts, row: EnrollmentRow, now: datetime, usual: timedelta) -> 
         and one.service in facts.databases
         and not _is_released(facts, one.service)
     ]
-    where = f"it is {row.state}{_stage(row)}: {_took(row)}"
+    where = f"it is {row.state.value}{_stage(row)}: {_took(row)}"
     for service in awaited:
         found = obstacle(facts, hop_of(event, service), now, usual)
         if found is not None:
             where += f"; {service} has still to give back what it holds"
-            return Judged(row.state, where, found, Verdict.STUCK, row.decided_at, service)
+            return Judged(row.state.value, where, found, Verdict.STUCK, row.decided_at, service)
     if awaited:
         where += f"; {' and '.join(awaited)} will give back what it holds"
         is_late = row.decided_at is not None and now - row.decided_at > usual
         found = _giving_back(facts, awaited[0], is_late=is_late)
         verdict = Verdict.STUCK if is_late else Verdict.FINE
-        return Judged(row.state, where, found, verdict, row.decided_at, awaited[0])
+        return Judged(row.state.value, where, found, verdict, row.decided_at, awaited[0])
     where += f"; {_given_back(facts)}"
     found = _why(facts, row, now) or redis_away(facts) or _plain(row)
-    return Judged(row.state, where, found, Verdict.FINE, row.decided_at)
+    return Judged(row.state.value, where, found, Verdict.FINE, row.decided_at)
 
 
 def _giving_back(facts: Facts, service: str, *, is_late: bool) -> Finding:
@@ -120,12 +114,12 @@ def _is_released(facts: Facts, service: str) -> bool:
 
 
 def _given_back(facts: Facts) -> str:
-    steps = {name: facts.step(name) for name in (Service.STUDENT, Service.CAPACITY)}
-    said = [
-        f"{name} gave back what it held"
-        for name, one in steps.items()
-        if one is not None and _held(one)
-    ]
+    """Rows forget whether there was something to give back; the topics have it for some days."""
+    if not facts.messages:
+        return MARKED
+    types = {one.event_type for one in facts.messages}
+    types |= {one.event_type for base in facts.databases.values() for one in base.outbox_own}
+    said = [sentence for event_type, sentence in RELEASES.items() if event_type in types]
     return " and ".join(said) or "nothing was held, so nothing had to be given back"
 
 
@@ -136,7 +130,7 @@ def _held(step: StepRow) -> bool:
 
 def _stage(row: EnrollmentRow) -> str:
     codes = ", ".join(
-        f"{one.get('code')} {one.get('section_id', '')}".strip() for one in row.reasons
+        f"{one.get('code')} {one.get('section_id') or ''}".strip() for one in row.reasons
     )
     return f" (stage {row.stage}: {codes})" if row.stage else ""
 
@@ -148,7 +142,7 @@ def _took(row: EnrollmentRow) -> str:
 
 
 def _plain(row: EnrollmentRow) -> Finding:
-    if row.state == "cancelled":
+    if row.state is EnrollmentState.CANCELLED:
         text = nothing("it was cancelled as somebody asked.")
         return finding(Service.ENROLLMENT, CauseKind.DECIDED, "it was cancelled", text)
     owner = {Stage.ELIGIBILITY: Service.STUDENT, Stage.CAPACITY: Service.CAPACITY}

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.enrollment.model import EnrollmentState
 from shared.identifiers import PartitionKey
 
 
@@ -15,13 +16,14 @@ class Unseen:
 
     what: str  # `postgres/<service>`, `kafka`, `processes`
     why: str
+    is_outage: bool = True  # not: it answers, and has nothing
 
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentRow:
     """The row that enrollment has; `reasons` as they were said."""
 
-    state: str
+    state: EnrollmentState
     student_id: str
     term: str | None = None
     sections: Sequence[str] = ()
@@ -62,6 +64,15 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Conflict:
+    """A message that contradicted what was known of the enrollment, and changed nothing."""
+
+    kind: str
+    student_id: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """An event of the enrollment that is in an outbox still."""
 
@@ -92,6 +103,7 @@ class DatabaseFacts:
 
     now: datetime
     enrollment: EnrollmentRow | None = None
+    conflicts: Sequence[Conflict] = ()
     step: StepRow | None = None
     letters: Sequence[Letter] = ()
     unreadable: int = 0  # dead letters that name no enrollment
@@ -172,6 +184,16 @@ class Facts:
     def enrollment(self) -> EnrollmentRow | None:
         """Give enrollment's row."""
         return self.databases["enrollment"].enrollment if "enrollment" in self.databases else None
+
+    @property
+    def messages(self) -> Sequence[Found]:
+        """Give the messages that were found."""
+        return self.topics.messages if self.topics is not None else ()
+
+    @property
+    def is_searched(self) -> bool:
+        """Tell whether messages were looked for at all."""
+        return self.topics is not None and self.topics.looked_at > 0
 
     def step(self, service: str) -> StepRow | None:
         """Give the row of student or capacity."""

@@ -33,7 +33,7 @@ from services.cli.why.tables import (
 from services.cli.why.topics import read_extents, read_topics
 
 ALL_DATABASES: Final = (*SERVICES, INGRESS)
-DATABASE_SECONDS: Final = 8.0  # its connection, and a few statements of three seconds at most
+DATABASE_SECONDS: Final = 4.0  # its connection, and a dozen statements that find rows by keys
 KAFKA_SECONDS: Final = 20.0
 PROCESSES_SECONDS: Final = 5.0
 OUTAGES: Final = (CliError, asyncpg.PostgresError, KafkaException, StackError, OSError)
@@ -61,7 +61,7 @@ def with_databases(facts: Facts, seen: Mapping[str, DatabaseFacts | Unseen | Non
     """Add the databases, those that there are."""
     good = {name: one for name, one in seen.items() if isinstance(one, DatabaseFacts)}
     bad = [one for one in seen.values() if isinstance(one, Unseen)]
-    is_up = {"postgres": bool(good) or not bad}
+    is_up = {"postgres": bool(good) or not any(one.is_outage for one in bad)}
     return replace(
         facts, databases=good, unseen=[*facts.unseen, *bad], servers={**facts.servers, **is_up}
     )
@@ -90,6 +90,8 @@ async def _see(what: str, look: Awaitable[T], seconds: float) -> T | Unseen:
             return await look
     except TimeoutError:
         return Unseen(what, f"no answer within {seconds:.0f} s")
+    except NoDataError as error:
+        return Unseen(what, _sentence(error), is_outage=False)
     except OUTAGES as error:
         return Unseen(what, _sentence(error))
 
@@ -104,16 +106,16 @@ async def _see_database(
     target: Target, service: str, enrollment_id: UUID, row: EnrollmentRow | None
 ) -> DatabaseFacts | Unseen | None:
     """None: there is no ingress here."""
-    try:
-        look = read_database(target, service, enrollment_id, row)
-        async with asyncio.timeout(DATABASE_SECONDS):
-            return await look
-    except NoDataError as error:
-        return None if service == INGRESS else Unseen(f"postgres/{service}", str(error))
-    except TimeoutError:
-        return Unseen(f"postgres/{service}", f"no answer within {DATABASE_SECONDS:.0f} s")
-    except OUTAGES as error:
-        return Unseen(f"postgres/{service}", _sentence(error))
+
+    async def look() -> DatabaseFacts | None:
+        try:
+            return await read_database(target, service, enrollment_id, row)
+        except NoDataError:
+            if service == INGRESS:
+                return None
+            raise
+
+    return await _see(f"postgres/{service}", look(), DATABASE_SECONDS)
 
 
 async def _see_topics(target: Target, facts: Facts) -> TopicFacts | Unseen:
@@ -145,15 +147,8 @@ async def gather_stuck(target: Target, older_than_seconds: float, limit: int) ->
     """Give the facts of all that are pending for longer: those of the system only once."""
     asked = asyncio.ensure_future(_see_processes())
     rows = await read_pending(target, older_than_seconds, limit)
-    seen = dict(
-        zip(
-            ALL_DATABASES,
-            await asyncio.gather(
-                *(_see_database(target, name, NOBODY, None) for name in ALL_DATABASES)
-            ),
-            strict=True,
-        )
-    )
+    looks = (_see_database(target, name, NOBODY, None) for name in ALL_DATABASES)
+    seen = dict(zip(ALL_DATABASES, await asyncio.gather(*looks), strict=True))
     common = with_databases(Facts(NOBODY), seen)
     look = asyncio.to_thread(read_extents, target.kafka_url)
     common = with_topics(common, await _see("kafka", look, KAFKA_SECONDS))

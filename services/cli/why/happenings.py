@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from services.cli.why.causes import TimedFact
 from services.cli.why.facts import Facts, StepRow
+from services.enrollment.model import EnrollmentState
 from shared.choreography import TOPICS, Service
 
-WRITERS = {topic.name: topic.writer or "outside" for topic in TOPICS}
+WRITERS = {topic.name: str(topic.writer or "outside") for topic in TOPICS}
 DONE = {
     ("student", "claimed"): "claimed credits and time slots",
     ("capacity", "reserved"): "reserved the seats",
@@ -23,7 +24,11 @@ def _rows(facts: Facts) -> Iterator[TimedFact]:
     if row is not None and row.opened_at is not None:
         yield TimedFact(row.opened_at, Service.ENROLLMENT, "opened it")
     if row is not None and row.decided_at is not None:
-        what = "noted its cancel" if row.state == "unopened" else f"decided: {row.state}"
+        what = (
+            "noted its cancel"
+            if row.state is EnrollmentState.UNOPENED
+            else f"decided: {row.state.value}"
+        )
         yield TimedFact(row.decided_at, Service.ENROLLMENT, what)
     for service in (Service.STUDENT, Service.CAPACITY):
         step = facts.step(service)
@@ -43,11 +48,11 @@ def _step(service: str, step: StepRow) -> Iterator[TimedFact]:
 
 
 def _messages(facts: Facts) -> Iterator[TimedFact]:
-    for one in facts.topics.messages if facts.topics is not None else ():
+    for one in facts.messages:
         if one.logged_at is not None:
             topic, partition = one.place
             what = f"{one.event_type or 'a message'} in {topic}/{partition} at {one.offset}"
-            yield TimedFact(one.logged_at, str(WRITERS.get(topic)), what)
+            yield TimedFact(one.logged_at, WRITERS.get(topic, "outside"), what)
 
 
 def _letters(facts: Facts) -> Iterator[TimedFact]:

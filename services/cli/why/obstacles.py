@@ -18,8 +18,8 @@ from services.cli.why.causes import (
 )
 from services.cli.why.causes import Next as ToDo
 from services.cli.why.facts import DatabaseFacts, Facts, Found, Letter, ProcessFacts
-from shared.choreography import TOPIC_OF
-from shared.events import Event
+from shared.choreography import TOPIC_OF, Service
+from shared.events import EnrollmentCancellationRequested, EnrollmentRequested, Event
 from shared.identifiers import PartitionKey
 from shared.message import Unreadability
 
@@ -45,9 +45,21 @@ def hop_of(event: type[Event], reader: str) -> Hop:
 
 def message_of(facts: Facts, hop: Hop) -> Found | None:
     """Find the event of a hop in its topic: the last, where there are several."""
-    messages = facts.topics.messages if facts.topics is not None else ()
+    messages = facts.messages
     found = [m for m in messages if m.place.topic == hop.topic and m.event_type == hop.event_type]
     return found[-1] if found else None
+
+
+REQUEST_HOP: Final = hop_of(EnrollmentRequested, Service.ENROLLMENT)
+CANCEL_HOP: Final = hop_of(EnrollmentCancellationRequested, Service.ENROLLMENT)
+
+
+def is_unread(facts: Facts, hop: Hop) -> bool:
+    """Tell whether the event of a hop is in its topic, and its reader has not read it."""
+    message, database = message_of(facts, hop), facts.databases.get(hop.reader)
+    if message is None or database is None:
+        return False
+    return message.offset >= database.offsets.get(message.place, 0)
 
 
 def obstacle(facts: Facts, hop: Hop, now: datetime, usual: timedelta) -> Finding | None:
@@ -65,8 +77,8 @@ def server_down(facts: Facts, name: str) -> Finding | None:
     """A server that gives no answer stops everybody who needs it."""
     if facts.servers.get(name, True):
         return None
-    why = next((one.why for one in facts.unseen if one.what.startswith(name)), "no answer")
-    sentence = f"{name} does not answer: {why}"
+    why = next((one.why for one in facts.unseen if one.what.startswith(name)), "")
+    sentence = why if "does not answer" in why else f"{name} does not answer: {why}"
     text = "Start it again: the services wait for it, and nothing is dropped."
     to_do = restart(name, text) if facts.processes is not None else status(text)
     return finding(name, CauseKind.SERVER_DOWN, sentence, to_do)
@@ -99,7 +111,8 @@ def _letter(letter: Letter) -> Finding:
         to_do = replay_letter(
             letter.service,
             letter.id,
-            "Mend what the reason names, then replay it: where it fails again, nothing is changed.",
+            "Mend what the reason names, then replay it: where it fails again, nothing is changed; "
+            "with --dry-run it says beforehand what would come of it.",
         )
         return finding(letter.service, CauseKind.DEAD_LETTER, sentence, to_do)
     is_version = letter.reason == Unreadability.UNKNOWN_VERSION
@@ -177,8 +190,7 @@ def _unpublished(facts: Facts, hop: Hop, now: datetime, usual: timedelta) -> Fin
     if hop.writer is None or database is None:
         return None
     own = [one.since for one in database.outbox_own if one.event_type == hop.event_type]
-    is_unsearched = facts.topics is not None and not facts.topics.looked_at
-    if not own and is_unsearched and database.outbox_oldest_at is not None:
+    if not own and not facts.is_searched and database.outbox_oldest_at is not None:
         own = [database.outbox_oldest_at]
     if not own:
         return None
@@ -197,7 +209,10 @@ def _blocked(facts: Facts, writer: str, database: DatabaseFacts, now: datetime) 
         for breaker in one.open_breakers
     ]
     lease = database.lease
-    holder = f"{lease.application} (pid {lease.pid}) publishes" if lease else "nobody publishes"
+    holder = "nobody has the right to publish"
+    if lease is not None:
+        name = lease.application or "a session without a name"
+        holder = f"the right to publish has {name} (pid {lease.pid})"
     sentence = (
         f"{database.outbox_depth} events wait in the outbox of {writer}, the oldest since "
         f"{clock(oldest)} ({seconds(now - oldest)}): {holder}"
@@ -221,8 +236,8 @@ def _unread(facts: Facts, hop: Hop, now: datetime, usual: timedelta) -> Finding 
     waiting = _waiting_partition(facts, hop, database, message)
     if waiting is not None:
         return waiting
-    if message is not None and message.offset < database.offsets.get(message.place, 0):
-        return None  # read
+    if message is not None and not is_unread(facts, hop):
+        return None
     return (
         process_trouble(facts, hop.reader)
         or _closed(facts, hop)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.cli.target import Target, reading
 from services.cli.why.facts import (
+    Conflict,
     DatabaseFacts,
     EnrollmentRow,
     Known,
@@ -16,6 +17,7 @@ from services.cli.why.facts import (
     StepRow,
     Waiting,
 )
+from services.enrollment.model import EnrollmentState
 from shared.choreography import SECTION_CATALOG
 from shared.identifiers import PartitionKey
 from shared.relay import LEASE_LOCK
@@ -23,7 +25,11 @@ from shared.relay import LEASE_LOCK
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-STATEMENT_LIMIT: Final = "SET LOCAL statement_timeout = '3s'"
+# One moment for all that is read of a database: a row and the offsets tell of each other.
+LIMITS: Final = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = '3s'"
+)
+CONFLICTS_MAX: Final = 10
 OUTBOX_MAX: Final = 100_000  # counted and searched no further
 LETTERS_MAX: Final = 100
 LETTERS_SEARCHED_MAX: Final = 10_000
@@ -69,7 +75,7 @@ async def read_database(
 ) -> DatabaseFacts:
     """Read one database in one read-only transaction; `row` says which sections matter."""
     async with reading(target, service) as reader:
-        await reader.execute(STATEMENT_LIMIT)
+        await reader.execute(LIMITS)
         if service == "enrollment":
             row = await _enrollment(reader, enrollment_id)
         (outbox,) = await reader.fetch(OUTBOX, str(enrollment_id), OUTBOX_MAX)
@@ -77,6 +83,7 @@ async def read_database(
         return DatabaseFacts(
             now=await reader.fetchval("SELECT clock_timestamp()"),
             enrollment=row if service == "enrollment" else None,
+            conflicts=await _conflicts(reader, service, enrollment_id),
             step=await _step(reader, service, enrollment_id),
             letters=await _letters(reader, service, enrollment_id, row),
             unreadable=await reader.fetchval(UNREADABLE, SECTION_CATALOG.name, OUTBOX_MAX),
@@ -104,7 +111,22 @@ async def _enrollment(reader: "Connection", enrollment_id: UUID) -> EnrollmentRo
 
 def row_of(row: Mapping[str, Any]) -> EnrollmentRow:
     """Read a row of enrollment's table."""
-    return EnrollmentRow(**{**row, "reasons": json.loads(row["reasons"] or "[]")})
+    reasons = json.loads(row["reasons"] or "[]")
+    return EnrollmentRow(**{**row, "state": EnrollmentState(row["state"]), "reasons": reasons})
+
+
+async def _conflicts(reader: "Connection", service: str, enrollment_id: UUID) -> list[Conflict]:
+    if service != "enrollment":
+        return []
+    rows = await reader.fetch(
+        """
+        SELECT kind, student_id, received_at FROM conflict WHERE enrollment_id = $1
+        ORDER BY received_at LIMIT $2
+        """,
+        enrollment_id,
+        CONFLICTS_MAX,
+    )
+    return [Conflict(**one) for one in rows]
 
 
 async def _step(reader: "Connection", service: str, enrollment_id: UUID) -> StepRow | None:
@@ -185,7 +207,7 @@ async def read_pending(
 ) -> dict[UUID, EnrollmentRow]:
     """Read those that have been pending for longer, oldest first, at most so many."""
     async with reading(target, "enrollment") as reader:
-        await reader.execute(STATEMENT_LIMIT)
+        await reader.execute(LIMITS)
         rows = [dict(one) for one in await reader.fetch(PENDING, older_than_seconds, limit)]
     return {one.pop("enrollment_id"): row_of(one) for one in rows}
 
@@ -194,7 +216,7 @@ async def read_steps(target: Target, service: str, ids: list[UUID]) -> dict[UUID
     """Read what student or capacity has of several enrollments."""
     table, is_answered = STEP_TABLES[service]
     async with reading(target, service) as reader:
-        await reader.execute(STATEMENT_LIMIT)
+        await reader.execute(LIMITS)
         rows = await reader.fetch(
             "SELECT enrollment_id, state, student_id,"  # noqa: S608  constants
             f" {is_answered} AS is_answered, decided_at, released_at"
@@ -208,7 +230,7 @@ async def read_steps(target: Target, service: str, ids: list[UUID]) -> dict[UUID
 async def read_letters(target: Target, service: str, ids: list[UUID]) -> dict[UUID, list[Letter]]:
     """Read the dead letters that one service has of several enrollments, oldest first."""
     async with reading(target, service) as reader:
-        await reader.execute(STATEMENT_LIMIT)
+        await reader.execute(LIMITS)
         rows = await reader.fetch(
             """
             SELECT enrollment_id, id, topic, partition, "offset", key, event_type, reason, detail,

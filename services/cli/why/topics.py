@@ -9,7 +9,7 @@ from uuid import UUID
 
 from confluent_kafka import Consumer, TopicPartition
 
-from loadtests.day.kafka import ANSWER_SECONDS_MAX, consumer_settings
+from loadtests.day.kafka import consumer_settings
 from services.cli.why.facts import Extent, Found, TopicFacts
 from shared.choreography import REQUESTS, TOPICS, Service, subscriptions
 from shared.codec import headers_of
@@ -19,6 +19,7 @@ SAGA: Final = tuple(topic.name for topic in TOPICS if not topic.is_catalog)
 BEFORE: Final = timedelta(seconds=60)  # clocks differ, and a request may wait
 MESSAGES_MIN: Final = 2_000  # of a partition, from its end, however old
 MESSAGES_MAX: Final = 20_000
+ANSWER_SECONDS: Final = 3.0
 READ_SECONDS: Final = 5.0
 UNREAD_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.1
@@ -56,6 +57,8 @@ def read_topics(
     with reader_of(kafka_url) as consumer:
         extents = _extents(consumer)
         windows = _windows(consumer, extents, student_id, since)
+        if since is None:  # nobody has decided it: it may be among what is not read yet
+            windows |= _unread_requests(extents, offsets)
         records, is_whole = _read(consumer, windows, until_seconds)
         found = [_found(record, str(enrollment_id)) for record in records]
         messages = [one for one in found if one is not None]
@@ -64,7 +67,7 @@ def read_topics(
 
 
 def _extents(consumer: Consumer) -> dict[PartitionKey, Extent]:
-    known = consumer.list_topics(timeout=ANSWER_SECONDS_MAX).topics
+    known = consumer.list_topics(timeout=ANSWER_SECONDS).topics
     places = [
         PartitionKey(topic.name, number)
         for topic in TOPICS
@@ -75,7 +78,7 @@ def _extents(consumer: Consumer) -> dict[PartitionKey, Extent]:
 
 
 def _extent(consumer: Consumer, place: PartitionKey) -> Extent:
-    found = consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_SECONDS_MAX)
+    found = consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_SECONDS)
     return Extent(*found) if found is not None else Extent(0, 0)
 
 
@@ -99,12 +102,21 @@ def _windows(
     return {place: _window(extents[place], begun.get(place)) for place in places}
 
 
+def _unread_requests(extents: Mapping[PartitionKey, Extent], offsets: Offsets) -> Windows:
+    known = offsets.get(Service.ENROLLMENT, {})
+    return {
+        place: _window(extent, known.get(place, 0))
+        for place, extent in extents.items()
+        if place.topic == REQUESTS.name
+    }
+
+
 def _offsets_at(
     consumer: Consumer, places: Iterable[PartitionKey], since: datetime
 ) -> dict[PartitionKey, int]:
     at_ms = int((since - BEFORE).timestamp() * 1000)
     asked = [TopicPartition(*place, at_ms) for place in places]
-    found = consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS_MAX)
+    found = consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
     return {PartitionKey(one.topic, one.partition): one.offset for one in found if one.offset >= 0}
 
 

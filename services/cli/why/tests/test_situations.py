@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.chaos.proxy import Trouble
 from services.cli.why.causes import CauseKind, Diagnosis, Verdict
-from services.cli.why.tests.conftest import Night
+from services.cli.why.tests.night import Night
 from services.tests.http.client import Answer, http_client
 from services.tests.saga.client import Mail, message, request_body
 from services.tests.saga.waiting import eventually
@@ -65,7 +65,7 @@ async def test_capacity_is_down(night: Night) -> None:
 
     found = await night.why(one)
     told = await night.saga.command("why", str(one))
-    listed = await night.saga.command("stuck", "--threshold-seconds", "0.1")
+    listed = await night.command("stuck", "--threshold-seconds", "0.1")
 
     assert cause(found) == ("capacity", CauseKind.PROCESS_DOWN)
     assert command(found) == "enroll restart capacity"
