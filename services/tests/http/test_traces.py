@@ -86,7 +86,7 @@ async def ask(http: HttpClient, student: str, term: str, *sections: str, **more:
         "/enrollments",
         token=http.staff(),
         body={"student_id": student, "term": term, "sections": list(sections)},
-        headers={**DEBUG, **more},
+        headers={"Idempotency-Key": str(uuid4()), **DEBUG, **more},
     )
     assert answer.status == 202, answer
     return UUID(answer.json["enrollment_id"])
