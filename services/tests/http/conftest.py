@@ -14,6 +14,8 @@ from services.tests.http.collector import Collector, running_collector
 from services.tests.http.scenario import Scenario
 from services.tests.saga.client import Saga, running
 
+PASSWORD = "secret-6f1d"  # of the databases, which ask for none, and of the collector
+
 # Breakers that recover soon, since the tests wait for it; the defaults are tested elsewhere.
 SOON = {
     "DATABASE_CIRCUIT_RECOVERY_TIMEOUT": "2",
@@ -52,6 +54,8 @@ def saga(
         **SOON,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_BSP_SCHEDULE_DELAY": "500",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"authorization={PASSWORD}",
+        "PGPASSWORD": PASSWORD,
     }
     yield runner.run(
         left.enter_async_context(running(state_dir, environment=environment, plan=plan))
