@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from shared.choreography import Service, subscriptions
 from shared.database import Database
@@ -30,6 +31,7 @@ from shared.tests.machinery import (
     value_of,
 )
 
+FAR_AHEAD = "INSERT INTO consumer_offset VALUES ('enrollment.events', 0, 1000000000)"
 ROOT = Path(__file__).parents[2]
 BACKENDS = """
 SELECT count(*) FROM pg_stat_activity
@@ -89,6 +91,23 @@ class Running:
             return says(await self.health())
 
         await eventually(is_so, seconds)
+
+    async def metrics(self) -> dict[tuple[str, str], float]:
+        """Give each value by its name, and those of its labels."""
+        _, body = await self.get("/metrics")
+        return {
+            (sample.name, " ".join(sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(body)
+            for sample in family.samples
+        }
+
+    async def until_metric(self, name: str, is_so: Callable[[float | None], bool]) -> None:
+        """Wait until a metric without labels, None while it is not shown, is so."""
+
+        async def look() -> bool:
+            return is_so((await self.metrics()).get((name, "")))
+
+        await eventually(look, 30, name)
 
     async def breakers(self) -> dict[str, dict[str, Any]]:
         _, body = await self.get("/breakers")
@@ -163,7 +182,7 @@ async def test_a_process_becomes_ready_tells_how_it_is_and_stops_when_told(
         [],
     )
     assert status == 200
-    for name in ("outbox_depth", "outbox_oldest", "dead_letters"):
+    for name in ("outbox_depth ", "outbox_oldest_seconds ", 'dead_letters{reason="held"} '):
         assert name in metrics
     assert listening == {"127.0.0.1"}
     assert code == 0
@@ -244,9 +263,13 @@ async def test_a_process_without_its_database_shows_an_open_breaker_and_knows_no
     ):
         await running.until_ready()
         before = await running.breakers()
+        await running.until_metric("database_up", lambda up: up == 1)
+        shown = await running.metrics()
         await proxy.cut()
         await running.until(lambda health: health["waiting"] is None)
         await running.until_breaker("database", "open")
+        await running.until_metric("database_up", lambda up: up == 0)
+        meanwhile = await running.metrics()
         kafka = (await running.breakers())["kafka"]["state"]
         await proxy.open()
         await running.until_breaker("database", "closed")
@@ -256,7 +279,47 @@ async def test_a_process_without_its_database_shows_an_open_breaker_and_knows_no
         "kafka": "closed",
     }
     assert before["database"]["success_count"] > 0
+    assert (shown["breaker_open", "database"], meanwhile["breaker_open", "database"]) == (0, 1)
+    assert meanwhile["breaker_changes_total", "database closed open"] >= 1
+    of_the_database = {("outbox_depth", ""), ("outbox_oldest_seconds", "")}
+    assert of_the_database <= shown.keys()
+    assert of_the_database.isdisjoint(meanwhile), "nobody knows them now"
     assert kafka == "closed"
+
+
+async def test_an_open_transaction_and_an_old_snapshot_are_seen_whosever_they_are(
+    servers: Servers, capacity_database: Database
+) -> None:
+    transactions, snapshots = (
+        "database_oldest_transaction_seconds",
+        "database_oldest_snapshot_seconds",
+    )
+    async with capacity(servers.kafka_url, url_of(capacity_database)) as running:
+        await running.until_ready()
+        async with capacity_database.transaction() as idle:
+            await idle.execute("SELECT 1")
+            await running.until_metric(transactions, lambda age: (age or 0) > 1)
+            without_snapshot = (await running.metrics())[snapshots, ""]
+        async with (
+            capacity_database.session() as (_, driver),
+            driver.transaction(isolation="repeatable_read"),
+        ):
+            await driver.fetch("SELECT 1")
+            await running.until_metric(snapshots, lambda age: (age or 0) > 1)
+        await running.until_metric(snapshots, lambda age: age is not None and age < 1)
+        await running.until_metric(transactions, lambda age: age is not None and age < 1)
+
+    assert without_snapshot < 1
+
+
+async def test_a_partition_that_waits_for_an_operator_is_counted(
+    servers: Servers, capacity_database: Database
+) -> None:
+    await rows_of(capacity_database, FAR_AHEAD)
+    async with capacity(servers.kafka_url, url_of(capacity_database)) as running:
+        await running.until(lambda health: bool(health.get("out_of_range")))
+        await running.until_metric("partitions_out_of_range", lambda count: count == 1)
+        await running.until_metric("partitions_owned", lambda count: (count or 0) > 1)
 
 
 async def test_a_process_that_waits_for_its_database_stops_when_told(servers: Servers) -> None:
