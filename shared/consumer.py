@@ -10,12 +10,13 @@ from typing import Any, Final, assert_never
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as ClientMessage
 
-from shared.codec import headers_of, logged_ms
+from shared.codec import headers_of
 from shared.desk import Desk, InterestIn, ReadBatch, Run
 from shared.errors import MemberFencedError, StaleBatchError
 from shared.identifiers import PartitionKey
-from shared.message import Headers, Interest, Message, Move
+from shared.message import Interest, Message, Move
 from shared.pace import Pace
+from shared.records import key_of, message_of
 
 LOGGER: Final = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.1
@@ -62,6 +63,7 @@ class BatchConsumer(threading.Thread):
         self._ends: dict[PartitionKey, int] = {}
         self._paused: frozenset[PartitionKey] = frozenset()
         self._out_of_range: set[PartitionKey] = set()
+        self._unheard: set[PartitionKey] = set()  # placed, and nothing has come of them yet
         self._ahead: list[ClientMessage] = []
         self._run: Run | None = None
         self._run_since_seconds: float | None = None
@@ -120,6 +122,7 @@ class BatchConsumer(threading.Thread):
             self._ends.clear()
             self._ahead, self._carried = [], {}
             self._paused, self._out_of_range, self.has_joined = frozenset(), set(), False
+            self._unheard.clear()
 
     def _read_until_stopped(self) -> None:
         self._consumer = self._new_client(self._settings)
@@ -227,9 +230,10 @@ class BatchConsumer(threading.Thread):
                 continue  # of a partition that was revoked or placed anew meanwhile
             headers = headers_of(one)
             if self._interest_in(key.topic, dict(headers)) is not Interest.NONE:
-                messages.append(_message(one, key, offset, headers))
+                messages.append(message_of(one, key, offset, headers))
             expected = moves[key].expected if key in moves else position
             moves[key] = Move(expected, offset + 1)
+        self._unheard.difference_update(moves)
         return ReadBatch(messages, moves)
 
     def _on_error(
@@ -241,6 +245,7 @@ class BatchConsumer(threading.Thread):
         moves: dict[PartitionKey, Move],
     ) -> None:
         """A partition's end may lie behind offsets that hold no message: move over them."""
+        self._unheard.discard(key)
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's own name
             if offset is not None and position is not None and offset > position:
                 expected = moves[key].expected if key in moves else position
@@ -322,7 +327,7 @@ class BatchConsumer(threading.Thread):
 
     def _forget(self, gone: set[PartitionKey]) -> None:
         """Drop what was read of these partitions and not yet handed over."""
-        self._ahead = [m for m in self._ahead if _key(m) not in gone]
+        self._ahead = [m for m in self._ahead if key_of(m) not in gone]
         self._carried = {key: move for key, move in self._carried.items() if key not in gone}
 
     def _place(self) -> None:
@@ -345,6 +350,7 @@ class BatchConsumer(threading.Thread):
         )
         for key in keys:
             self._positions[key] = offsets.get(key, 0)
+        self._unheard.update(keys)
         self._store({key: offsets[key] for key in keys if key in offsets})
         self._apply_pauses()  # at once: the poll that brought the assignment goes on to read
 
@@ -354,7 +360,8 @@ class BatchConsumer(threading.Thread):
         self._consumer.resume(partitions)
         self._consumer.incremental_unassign(partitions)
         self._paused -= frozenset(keys)
-        self._out_of_range -= frozenset(keys)
+        self._out_of_range.difference_update(keys)
+        self._unheard.difference_update(keys)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Roll back, and forget all that was read, before anybody reads these again."""
@@ -383,16 +390,5 @@ class BatchConsumer(threading.Thread):
         if go:
             self._consumer.resume([TopicPartition(*key) for key in go])
         self._paused = (self._paused | stop) - go
-
-
-def _key(message: ClientMessage) -> PartitionKey:
-    return PartitionKey(message.topic() or "", message.partition() or 0)
-
-
-def _message(one: ClientMessage, key: PartitionKey, offset: int, headers: Headers) -> Message:
-    value, logged = _bytes(one.value()), logged_ms(one)
-    return Message(key.topic, key.partition, offset, _bytes(one.key()), value, headers, logged)
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value
+        if go & self._unheard:  # that an offset is not in the log is told once: a pause drops it
+            self._displace(go & self._unheard)

@@ -5,7 +5,7 @@ from concurrent import futures
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from shared.consumer import BatchConsumer
 from shared.identifiers import PartitionKey
@@ -91,6 +91,9 @@ class Work:
     def cancel(self) -> None:
         self._is_over = self._is_cancelled = True
 
+    def end(self) -> None:
+        self._is_over = True
+
     def wait(self, _seconds: float) -> bool:
         return self._is_over
 
@@ -105,10 +108,12 @@ class Desk:
     def __init__(self, *, first_is_long: bool = False) -> None:
         self._first_is_long = first_is_long
         self.batches: list[Any] = []
+        self.works: list[Work] = []
 
     def start(self, batch: Any) -> Work:
         self.batches.append(batch)
-        return Work(is_long=self._first_is_long and len(self.batches) == 1)
+        self.works.append(Work(is_long=self._first_is_long and len(self.batches) == 1))
+        return self.works[-1]
 
     def read_offsets(self) -> dict[PartitionKey, int]:
         return {}
@@ -131,6 +136,18 @@ def read(client: Client, desk: Desk) -> None:
     client.stop = consumer.stop
     consumer.run()
     assert consumer.failure is None
+
+
+class Log:
+    """A client that notes what is assigned, and from which offset."""
+
+    def __init__(self, *script: list[Sent] | Callable[[Client], None]) -> None:
+        self.client = Client(*script)
+        self.assigned: list[tuple[int, int]] = []
+        self.client.__dict__["incremental_assign"] = self._assign
+
+    def _assign(self, partitions: list[TopicPartition]) -> None:
+        self.assigned += [(one.partition, one.offset) for one in partitions]
 
 
 def places(messages: Iterable[Any]) -> list[tuple[int, int]]:
@@ -174,3 +191,23 @@ def test_what_was_read_ahead_of_a_revoked_partition_is_gone_when_it_comes_back()
     read(client, desk)
 
     assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 0), (0, 1)]]
+
+
+@pytest.mark.parametrize("is_long", [True, False])
+def test_a_partition_of_which_nothing_came_before_a_pause_is_placed_anew_after_it(
+    is_long: bool,
+) -> None:
+    desk = Desk(first_is_long=is_long)
+
+    def end_work(_client: Client) -> None:
+        if is_long:
+            desk.works[0].end()
+
+    log = Log(both, [Sent(FIRST, 0)], end_work, [Sent(FIRST, 1)], [Sent(FIRST, 2)])
+
+    read(log.client, desk)
+
+    placed_at_first = [(0, OFFSET_BEGINNING), (1, OFFSET_BEGINNING)] * 2
+    anew = [(1, OFFSET_BEGINNING)] if is_long else []
+    assert log.assigned == placed_at_first + anew
+    assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 1)], [(0, 2)]]

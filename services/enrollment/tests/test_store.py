@@ -72,6 +72,7 @@ def full(state: EnrollmentState) -> Enrollment:
             Reason(code=ReasonCode.DEADLINE, detail="late"),
         ),
         cancelled_by=(StudentId("S1"), StudentId("S2")),
+        requested_at=NOW - timedelta(seconds=1),
         cancel_reason="changed, my mind",
         traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
