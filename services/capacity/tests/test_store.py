@@ -203,6 +203,20 @@ async def test_sections_are_listed_in_order_and_by_term(capacity_database: Datab
     assert of_term == [("T", "A"), ("T", "B")]
 
 
+async def test_seats_are_counted_over_open_sections(capacity_database: Database) -> None:
+    async with capacity_database.transaction() as transaction:
+        nothing = await store.seats_in_total(transaction, NOW)
+    closed = published("C", capacity=7).model_copy(update={"state": SectionState.CLOSED})
+    await take(capacity_database, published("A", capacity=1), published("B", capacity=4), closed)
+    await take(capacity_database, validated("A", "B"), validated("B"))
+
+    async with capacity_database.transaction() as transaction:
+        told = await store.seats_in_total(transaction, NOW)
+
+    assert nothing == (0, 0, 0, 0)
+    assert told == (2, 1, 5, 3)
+
+
 async def test_a_section_that_was_withdrawn_is_kept_with_its_seats(
     capacity_database: Database,
 ) -> None:

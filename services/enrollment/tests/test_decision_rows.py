@@ -61,6 +61,14 @@ def test_an_opened_request_is_kept_with_its_time_its_hash_and_its_trace() -> Non
     assert decision.enrollment == PENDING
 
 
+def test_a_request_is_kept_with_the_time_at_which_it_was_made() -> None:
+    for event in (requested(), malformed()):
+        decision = decisions.request(None, event, POLICY, LATER, "trace", requested_at=NOW)
+
+        assert decision.enrollment is not None
+        assert decision.enrollment.requested_at == NOW
+
+
 def test_a_malformed_request_is_kept_with_its_time_its_hash_and_its_trace() -> None:
     decision = decisions.request(None, malformed(), POLICY, LATER, "trace")
 

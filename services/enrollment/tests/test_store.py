@@ -261,6 +261,21 @@ async def test_pending_enrollments_are_counted_up_to_a_limit(
     assert counted == [3, 5, 5]
 
 
+async def test_pending_enrollments_are_told_with_their_ages(enrollment_database: Database) -> None:
+    ages = (2, 9, 11, 25)
+    waiting = [replace(pending(), opened_at=NOW - timedelta(seconds=age)) for age in ages]
+    old_and_over = replace(full(EnrollmentState.REJECTED), opened_at=NOW - timedelta(days=1))
+    async with enrollment_database.transaction() as transaction:
+        nothing = await store.pending_ages(transaction, NOW)
+    await put(enrollment_database, old_and_over, *waiting)
+
+    async with enrollment_database.transaction() as transaction:
+        told = await store.pending_ages(transaction, NOW)
+
+    assert nothing == (0, 0, 0)
+    assert told == (4, 2, 25)
+
+
 async def test_cancels_are_forgotten_once_their_request_cannot_come_any_more(
     enrollment_database: Database,
 ) -> None:
