@@ -45,9 +45,9 @@ OUTCOMES: Final = (
         "    if known is not None and known.state is not EnrollmentState.UNOPENED:\n"
         "        return _repeat(known, event, now)\n"
         "    if isinstance(event, MalformedRequest):\n"
-        "        return _refuse(event, now, traceparent)\n",
+        "        return _refuse(event, now, traceparent, requested_at)\n",
         "    if isinstance(event, MalformedRequest):\n"
-        "        return _refuse(event, now, traceparent)\n"
+        "        return _refuse(event, now, traceparent, requested_at)\n"
         "    if known is not None and known.state is not EnrollmentState.UNOPENED:\n"
         "        return _repeat(known, event, now)\n",
     ),
