@@ -34,7 +34,7 @@ READING: Final = (
         "read_ahead_kept",
         "What was read ahead of a batch is kept as its partition goes, and decided before it.",
         CONSUMER,
-        "        self._ahead = [m for m in self._ahead if _key(m) not in gone]\n",
+        "        self._ahead = [m for m in self._ahead if key_of(m) not in gone]\n",
         "",
         test="shared/tests/test_revoke.py"
         "::test_what_was_read_ahead_of_a_revoked_partition_is_gone_when_it_comes_back",
