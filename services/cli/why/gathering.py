@@ -33,9 +33,9 @@ from services.cli.why.tables import (
 from services.cli.why.topics import read_extents, read_topics
 
 ALL_DATABASES: Final = (*SERVICES, INGRESS)
-DATABASE_SECONDS: Final = 4.0  # its connection, and a dozen statements that find rows by keys
+DATABASE_SECONDS: Final = 6.0  # its connection, and a dozen statements that find rows by keys
 KAFKA_SECONDS: Final = 20.0
-PROCESSES_SECONDS: Final = 5.0
+PROCESSES_SECONDS: Final = 8.0
 OUTAGES: Final = (CliError, asyncpg.PostgresError, KafkaException, StackError, OSError)
 NOBODY: Final = UUID(int=0)  # where no enrollment is meant
 

@@ -15,7 +15,7 @@ from deploy.local.state import ProcessState
 from deploy.local.status import ServerStatus, ServiceStatus
 from services.cli.why.facts import ProcessFacts
 
-ANSWER_SECONDS: Final = 1.0
+ANSWER_SECONDS: Final = 3.0  # a busy machine is slow, and a process on it is not silent
 ANSWER_BYTES_MAX: Final = 1_000_000
 AT_ONCE: Final = 16
 

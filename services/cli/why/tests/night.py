@@ -96,10 +96,6 @@ class Night:
         """End a process, and keep it down."""
         stack.stop_one(self.ground.state_dir, name, kill=True)
 
-    def start(self, name: str) -> None:
-        """Let it run again."""
-        stack.start_one(self.ground.state_dir, name)
-
     def set_clock(self, ahead_seconds: float) -> None:
         """Set enrollment's clock wrong."""
         self.clock_file.write_text(str(ahead_seconds))

@@ -48,6 +48,16 @@ async def poison(night: Night, service: str, table: str, refused: str) -> AsyncI
             await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT poison")
 
 
+@asynccontextmanager
+async def capacity_waits(night: Night, term: str, section: str) -> AsyncIterator[None]:
+    """Hold a section's row, so that capacity waits for it with all that it reads behind that."""
+    async with night.saga.connection("capacity") as connection, connection.transaction():
+        await connection.execute(
+            "SELECT FROM section WHERE term = $1 AND section_id = $2 FOR UPDATE", term, section
+        )
+        yield
+
+
 async def parked(night: Night, service: str, event_type: str) -> int:
     """Wait for a dead letter, and give its id."""
     rows = await eventually(
@@ -112,12 +122,7 @@ async def test_a_message_is_poison(
 async def test_capacity_is_far_behind_and_a_deadline_is_near(night: Night) -> None:
     sections = [f"S{number}" for number in range(8)]
     term, (student,) = await night.saga.set_up(dict.fromkeys(sections, 1))
-    async with night.saga.connection("capacity") as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute(
-            "SELECT FROM section WHERE term = $1 AND section_id = 'S0' FOR UPDATE", term
-        )
+    async with capacity_waits(night, term, "S0"):
         early = [night.saga.request(student, term, section) for section in sections[:-1]]
         await claimed(night, early[-1])
 
@@ -125,7 +130,6 @@ async def test_capacity_is_far_behind_and_a_deadline_is_near(night: Night) -> No
         late = night.saga.request(student, term, sections[-1], deadline_seconds=9)
         await claimed(night, late)
         near = await night.why_once(late, CauseKind.DEADLINE_NEAR)
-        await transaction.rollback()
 
     assert cause(lagging) == ("capacity", CauseKind.LAG)
     assert command(lagging) == f"enroll why {early[-1]}"
@@ -220,14 +224,11 @@ async def test_a_cancel_is_not_read_yet(night: Night) -> None:
     term, (student,) = await night.saga.set_up({"A": 1})
     one = night.saga.request(student, term, "A")
     await night.saga.outcome(one)
-    async with night.saga.connection("enrollment") as connection:
-        transaction = connection.transaction()
-        await transaction.start()
+    async with night.saga.connection("enrollment") as connection, connection.transaction():
         await connection.execute("SELECT FROM enrollment WHERE enrollment_id = $1 FOR UPDATE", one)
         night.saga.cancel(one, student)
 
         found = await night.why_once(one, CauseKind.CANCEL_WAITING)
-        await transaction.rollback()
 
     assert cause(found) == ("enrollment", CauseKind.CANCEL_WAITING)
     assert command(found) == f"enroll why {one}"
@@ -277,13 +278,12 @@ async def test_redis_is_gone(night: Night) -> None:
 
 async def test_a_clock_is_off(night: Night) -> None:
     term, (student,) = await night.saga.set_up({"A": 1})
-    night.stop("capacity")
-    one = night.saga.request(student, term, "A")
-    await claimed(night, one)
-    night.set_clock(3600)
-    await night.saga.outcome(one)
-    night.set_clock(0)
-    night.start("capacity")
+    async with capacity_waits(night, term, "A"):
+        one = night.saga.request(student, term, "A")
+        await claimed(night, one)
+        night.set_clock(3600)
+        await night.saga.outcome(one)
+        night.set_clock(0)
 
     found = await night.why_once(one, CauseKind.CLOCK_OFF)
 
@@ -352,9 +352,7 @@ async def test_an_id_that_nobody_knows(night: Night) -> None:
 async def test_a_partition_waits_for_an_operator(night: Night) -> None:
     term, (student,) = await night.saga.set_up({"A": 1})
     move = "UPDATE consumer_offset SET next_offset = next_offset + $1 WHERE topic = $2"
-    night.stop("student")
     await night.saga.rows("student", move, 1_000_000, "enrollment.events")
-    night.start("student")
     try:
         one = night.saga.request(student, term, "A")
         await night.saga.enrollment_in(["pending"], one)
@@ -393,18 +391,17 @@ async def test_postgresql_is_down(night: Night) -> None:
 
 async def test_kafka_is_down(night: Night) -> None:
     term, (student,) = await night.saga.set_up({"A": 1})
-    night.stop("capacity")
-    one = night.saga.request(student, term, "A")
-    await claimed(night, one)
-    night.stop("kafka")
+    async with capacity_waits(night, term, "A"):
+        one = night.saga.request(student, term, "A")
+        await claimed(night, one)
+        night.stop("kafka")
 
-    found = await night.why(one)
+        found = await night.why(one)
 
     assert cause(found) == ("kafka", CauseKind.SERVER_DOWN)
     assert command(found) == "enroll restart kafka"
     assert (found.state, found.verdict) == ("pending", Verdict.STUCK)
     await night.follow(found)
-    night.start("capacity")
     assert (await night.saga.outcome(one))["state"] == "confirmed"
 
 
