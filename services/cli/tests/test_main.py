@@ -18,6 +18,8 @@ COMMANDS = [
     ["request"],
     ["cancel"],
     ["show"],
+    ["why"],
+    ["stuck"],
     ["sections"],
     ["dead-letters", "list"],
     ["dead-letters", "show"],
@@ -83,6 +85,8 @@ def test_help_imports_nothing_heavy() -> None:
     [
         ["sections"],
         ["show", SOME_ID],
+        ["why", SOME_ID],
+        ["stuck"],
         ["cancel", SOME_ID],
         ["request", "--student", "s", "--term", "t", "--section", "a"],
         ["dead-letters", "list"],

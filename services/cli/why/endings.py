@@ -93,9 +93,14 @@ def ended(facts: Facts, row: EnrollmentRow, now: datetime, usual: timedelta) -> 
         found = _giving_back(facts, awaited[0], is_late=is_late)
         verdict = Verdict.STUCK if is_late else Verdict.FINE
         return Judged(row.state.value, where, found, verdict, row.decided_at, awaited[0])
-    where += f"; {_given_back(facts)}"
+    unseen = [name for name in (Service.STUDENT, Service.CAPACITY) if name not in facts.databases]
+    if unseen:
+        where += f"; whether {' and '.join(unseen)} gave back what it held cannot be seen"
+    else:
+        where += f"; {_given_back(facts)}"
     found = _why(facts, row, now) or redis_away(facts) or _plain(row)
-    return Judged(row.state.value, where, found, Verdict.FINE, row.decided_at)
+    verdict = Verdict.UNSEEN if unseen else Verdict.FINE
+    return Judged(row.state.value, where, found, verdict, row.decided_at)
 
 
 def _giving_back(facts: Facts, service: str, *, is_late: bool) -> Finding:

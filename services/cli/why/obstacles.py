@@ -67,6 +67,7 @@ def obstacle(facts: Facts, hop: Hop, now: datetime, usual: timedelta) -> Finding
     return (
         parked(facts, hop)
         or server_down(facts, "postgres")
+        or _tables_away(facts, hop.reader)
         or server_down(facts, "kafka")
         or _unpublished(facts, hop, now, usual)
         or _unread(facts, hop, now, usual)
@@ -82,6 +83,16 @@ def server_down(facts: Facts, name: str) -> Finding | None:
     text = "Start it again: the services wait for it, and nothing is dropped."
     to_do = restart(name, text) if facts.processes is not None else status(text)
     return finding(name, CauseKind.SERVER_DOWN, sentence, to_do)
+
+
+def _tables_away(facts: Facts, service: str) -> Finding | None:
+    """Without its tables nobody can tell whether a service has reacted."""
+    why = next((one.why for one in facts.unseen if one.what == f"postgres/{service}"), None)
+    if why is None:
+        return None
+    sentence = f"the tables of {service} cannot be read: {why}"
+    to_do = status(f"See whether {service} has ever run here, and start it.")
+    return finding(service, CauseKind.NO_DATA, sentence, to_do)
 
 
 def parked(facts: Facts, hop: Hop) -> Finding | None:

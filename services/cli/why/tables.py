@@ -32,15 +32,17 @@ LIMITS: Final = (
 CONFLICTS_MAX: Final = 10
 OUTBOX_MAX: Final = 100_000  # counted and searched no further
 LETTERS_MAX: Final = 100
-LETTERS_SEARCHED_MAX: Final = 10_000
+LETTERS_SEARCHED_MAX: Final = 1_000  # of those that name no enrollment, the latest
 
 STEP_TABLES: Final = {"student": ("claim", "true"), "capacity": ("reservation", "is_answered")}
+# Who may not see others' sessions sees their role at least, which is named after the service.
 SESSIONS: Final = """
     SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name LIKE $1 || '-%'
+    WHERE datname = current_database()
+        AND coalesce(application_name, usename || '-') LIKE $1 || '-%'
 """
 LEASE: Final = """
-    SELECT pid, coalesce(application_name, '') AS application, backend_start
+    SELECT pid, coalesce(application_name, usename || '-', '') AS application, backend_start
     FROM pg_locks JOIN pg_stat_activity AS a USING (pid)
     WHERE locktype = 'advisory' AND granted AND a.datname = current_database()
         AND (classid::bigint << 32 | objid::bigint) = $1
@@ -238,7 +240,7 @@ async def read_letters(target: Target, service: str, ids: list[UUID]) -> dict[UU
             FROM dead_letter WHERE enrollment_id = ANY($1::uuid[]) ORDER BY id LIMIT $2
             """,
             ids,
-            LETTERS_SEARCHED_MAX,
+            LETTERS_MAX * len(ids),
         )
     found: dict[UUID, list[Letter]] = {}
     for one in map(dict, rows):

@@ -26,7 +26,7 @@ from services.cli.why.tests.making import (
     row,
     step,
 )
-from services.cli.why.topics import partition_of
+from services.cli.why.topics import partition_of, unread_window, window
 from shared.identifiers import PartitionKey
 from shared.tests.test_producer import JAVA_HASHES
 
@@ -415,6 +415,10 @@ SITUATIONS: dict[str, tuple[Facts, str, CauseKind, str | None, Verdict]] = {
         Facts(ID, servers={"postgres": False, "kafka": False}),
         *("postgres", K.SERVER_DOWN, "enroll status", V.UNSEEN),
     ),
+    "the tables of student cannot be read": (
+        facts(row(), unseen=[Unseen("postgres/student", "no data", is_outage=False)]),
+        *("student", K.NO_DATA, "enroll status", V.STUCK),
+    ),
     "enrollment has never run": (
         replace(facts(), databases={}, unseen=[Unseen("postgres/enrollment", "no data")]),
         *("enrollment", K.NO_DATA, "enroll status", V.UNSEEN),
@@ -517,6 +521,27 @@ def test_the_stuck_are_grouped_by_cause() -> None:
     assert [item["waits_for"] for item in data["items"]] == ["capacity", "student", "capacity"]
     assert isinstance(stuck_parts(found, 5)[-1], Table)
     assert stuck_parts([], 5) == ["No enrollment is pending for more than 5 s."]
+
+
+def test_the_topics_are_read_from_where_the_enrollment_began_but_never_without_bound() -> None:
+    whole, long = Extent(0, 500), Extent(1_000, 900_000)
+
+    assert window(whole, None) == Extent(0, 500)
+    assert window(long, None) == Extent(898_000, 900_000)
+    assert window(long, 899_999) == Extent(898_000, 900_000)
+    assert window(long, 300_000) == Extent(300_000, 400_000)
+    assert window(long, 10) == Extent(1_000, 101_000)
+
+
+def test_what_is_not_read_yet_is_looked_at_too_and_nothing_twice() -> None:
+    log, tail, early = Extent(0, 900_000), Extent(898_000, 900_000), Extent(300_000, 400_000)
+
+    assert unread_window(log, tail, 899_000) == Extent(900_000, 900_000)
+    assert unread_window(log, tail, 890_000) == Extent(890_000, 898_000)
+    assert unread_window(log, tail, 100_000) == Extent(100_000, 200_000)
+    assert unread_window(log, early, 899_000) == Extent(899_000, 900_000)
+    assert unread_window(log, early, 350_000) == Extent(400_000, 500_000)
+    assert unread_window(log, early, 900_000) == Extent(900_000, 900_000)
 
 
 @pytest.mark.parametrize("key", JAVA_HASHES)
