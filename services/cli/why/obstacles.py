@@ -18,7 +18,7 @@ from services.cli.why.causes import (
 )
 from services.cli.why.causes import Next as ToDo
 from services.cli.why.facts import DatabaseFacts, Facts, Found, Letter, ProcessFacts
-from shared.choreography import TOPIC_OF, Service
+from shared.choreography import FROM_OUTSIDE, TOPIC_OF, Service
 from shared.events import EnrollmentCancellationRequested, EnrollmentRequested, Event
 from shared.identifiers import PartitionKey
 from shared.message import Unreadability
@@ -109,7 +109,9 @@ def parked(facts: Facts, hop: Hop) -> Finding | None:
     if holding:
         return _held(holding[0], hop)
     unreadable = [one for one in own if one.reason in UNREADABLE]
-    return _letter(unreadable[-1]) if unreadable else None
+    if not unreadable or is_unread(facts, hop):  # it was sent again
+        return None
+    return _letter(unreadable[-1])
 
 
 def _letter(letter: Letter) -> Finding:
@@ -128,9 +130,16 @@ def _letter(letter: Letter) -> Finding:
         return finding(letter.service, CauseKind.DEAD_LETTER, sentence, to_do)
     is_version = letter.reason == Unreadability.UNKNOWN_VERSION
     kind = CauseKind.UNKNOWN_VERSION if is_version else CauseKind.UNREADABLE
-    text = "Look at it, and have its sender send it again in the form that is read"
-    to_do = show_letter(letter.service, letter.id, f"{text}: the same id may be used.")
+    to_do = show_letter(letter.service, letter.id, _unreadable_advice(letter))
     return finding(letter.service, kind, sentence, to_do)
+
+
+def _unreadable_advice(letter: Letter) -> str:
+    if letter.topic in FROM_OUTSIDE:
+        text = "Look at it, and have its sender send it again in the form that is read"
+        return f"{text}: the same id may be used."
+    text = f"Look at it, and run a version of {letter.service} that reads it before you replay it"
+    return f"{text}; the deadline ends the enrollment meanwhile, and nothing is lost."
 
 
 def _held(first: Letter, hop: Hop) -> Finding:

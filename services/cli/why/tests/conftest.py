@@ -27,7 +27,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         try:
             with playground(state_dir, services.USUAL, quick_start=True, say=say_nothing) as ground:
                 saga = Saga(state_dir)
-                yield Night(saga, ground, clock_file)
-                saga.close()
+                try:
+                    yield Night(saga, ground, clock_file)
+                finally:
+                    saga.close()
         finally:
             stack.down(state_dir, wipe=True)

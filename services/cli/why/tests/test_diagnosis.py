@@ -142,6 +142,14 @@ SITUATIONS: dict[str, tuple[Facts, str, CauseKind, str | None, Verdict]] = {
         f"enroll dead-letters show {LETTER_ID} --service enrollment",
         V.STUCK,
     ),
+    "a request that was sent again in a form that can be read": (
+        facts(
+            letters=[letter("enrollment", None, "unknown_version")],
+            messages=[message("EnrollmentRequested", 30, offset=3), REQUESTED],
+            processes={"enrollment": DOWN},
+        ),
+        *("enrollment", K.PROCESS_DOWN, "enroll restart enrollment", V.STUCK),
+    ),
     "an end behind a dead letter": (
         facts(
             row("rejected", **DEADLINE),
