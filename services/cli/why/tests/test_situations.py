@@ -363,6 +363,24 @@ async def test_an_id_that_nobody_knows(night: Night) -> None:
     assert (found.state, found.verdict) == ("unknown", Verdict.STUCK)
 
 
+async def test_one_that_is_rejected_tells_its_reason_and_what_was_given_back(night: Night) -> None:
+    term, (first, second) = await night.saga.set_up({"A": 1}, students=2)
+    await night.saga.outcome(night.saga.request(first, term, "A"))
+    one = night.saga.request(second, term, "A")
+    await night.saga.said_of(one, "EnrollmentRejected", "StudentClaimReleased")
+
+    found = await night.why_once(one, CauseKind.REFUSED)
+
+    assert cause(found) == ("capacity", CauseKind.REFUSED)
+    assert command(found) is None
+    assert (found.state, found.verdict) == ("rejected", Verdict.FINE)
+    assert "stage capacity: section_full A" in found.where
+    assert found.where.endswith("student gave its credits and time slots back")
+    happened = [(fact.service, fact.what.partition(" in ")[0]) for fact in found.happened]
+    assert ("student", "StudentClaimReleased") in happened
+    assert ("capacity", "SeatUnavailable") in happened
+
+
 async def test_a_partition_waits_for_an_operator(night: Night) -> None:
     term, (student,) = await night.saga.set_up({"A": 1})
     move = "UPDATE consumer_offset SET next_offset = next_offset + $1 WHERE topic = $2"
