@@ -1,5 +1,6 @@
 """A service's PostgreSQL: the pool, transactions for the hot path, and migrations."""
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, Final, cast
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +19,7 @@ from sqlalchemy.pool import QueuePool
 
 AnyRow = asyncpg.Record | RowMapping  # of the driver or of SQLAlchemy: read alike, by name
 
+LOGGER: Final = logging.getLogger(__name__)
 MIGRATION_LOCK: Final = 5_201_845  # any number; one for all services, each in its own database
 SHARED_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -135,6 +139,7 @@ def async_url(url: str) -> str:
 async def migrate(url: str, versions: Path) -> None:
     """Bring the schema up to date; safe to run from several processes at once.
 
+    A schema of a later version stays: migrations only add, so the version before runs on with it.
     Run it before the first connection of the pool: asyncpg keeps statements that DDL makes stale.
     """
     engine = create_async_engine(async_url(url), connect_args={"timeout": 5})
@@ -154,4 +159,18 @@ def _upgrade(connection: Connection, versions: Path) -> None:
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", str(versions))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    known = ScriptDirectory.from_config(config).get_current_head()
+    found = MigrationContext.configure(connection).get_current_revision()
+    if is_later(found, known):
+        LOGGER.warning("the schema is %s already, this version has %s", found, known)
+    else:
+        command.upgrade(config, "head")
+
+
+def is_later(found: str | None, known: str | None) -> bool:
+    """Tell whether a revision is one that the same service has made after the known one."""
+    if found is None or known is None:
+        return False
+    (service, _, number), (own, _, latest) = found.rpartition("_"), known.rpartition("_")
+    are_numbers = number.isdecimal() and latest.isdecimal()
+    return service == own and are_numbers and int(number) > int(latest)

@@ -1,14 +1,16 @@
 """Migrations run once, whoever runs them and however often."""
 
 import asyncio
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from alembic.util.exc import CommandError
 
-from shared.database import migrate
+from shared.database import is_later, migrate
 from shared.tests.machinery import Servers, unique
 
 ROOT = Path(__file__).parents[2]
@@ -96,3 +98,39 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, tmp_
         await migrate(empty_url, tmp_path)
 
     assert await tables(empty_url) == {}
+
+
+async def test_the_version_before_starts_on_a_schema_of_a_later_one_and_leaves_it(
+    empty_url: str, tmp_path: Path
+) -> None:
+    await migrate(empty_url, versions("enrollment"))
+    made = await tables(empty_url)
+    shutil.copy(versions("enrollment") / "0001_enrollments.py", tmp_path)
+
+    await migrate(empty_url, tmp_path)
+
+    assert await tables(empty_url) == made
+
+
+async def test_a_database_of_another_service_is_refused(empty_url: str) -> None:
+    await migrate(empty_url, versions("enrollment"))
+
+    with pytest.raises(CommandError, match="enrollment_0002"):
+        await migrate(empty_url, versions("student"))
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "wanted"),
+    [
+        ("enrollment_0002", "enrollment_0001", True),
+        ("enrollment_0001", "enrollment_0002", False),
+        ("enrollment_0001", "enrollment_0001", False),
+        ("student_0002", "enrollment_0001", False),
+        ("enrollment_next", "enrollment_0001", False),
+        (None, "enrollment_0001", False),
+    ],
+)
+def test_a_revision_is_later_only_within_its_service(
+    found: str | None, known: str, wanted: bool
+) -> None:
+    assert is_later(found, known) is wanted
