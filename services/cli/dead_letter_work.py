@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import asyncpg
+
 from services.capacity import handlers as capacity_handlers
 from services.capacity import store as capacity_store
 from services.cli.output import CliError
@@ -29,7 +31,8 @@ from shared.dead_letter import DeadLetter, Outcome
 from shared.errors import DeadLetterError
 from shared.identifiers import new_event_id
 from shared.letter_rows import PostgresLetters, Wanted
-from shared.reaction import Folded, Reactions
+from shared.reaction import Folded, Reactions, describe_error
+from shared.retry import is_database_outage
 from shared.tracing import now_ns
 from shared.unit import PostgresUnit
 
@@ -116,6 +119,11 @@ async def attempt(target: Target, found: Found, operator: str, *, is_only_tried:
             done = await replay(target, service, letter.id, operator)
     except DeadLetterError as error:
         return Attempt(service, letter, enrollment, failure=str(error))
+    except asyncpg.PostgresError as error:
+        if is_database_outage(error):
+            raise
+        failure = f"dead letter {letter.id}: the database refuses it: {describe_error(error)}"
+        return Attempt(service, letter, enrollment, failure=failure)
     return Attempt(service, letter, enrollment, done)
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli.main import app
-from services.cli.target import Target
+from services.cli.target import Target, transaction
 from services.cli.tests.saga import (
     TRACE,
     a_request,
@@ -307,6 +307,27 @@ def test_one_that_fails_again_stays_and_the_others_go_on(target: Target) -> None
     assert [bool(item["error"]) for item in said["items"]] == [False, True]
     assert "cannot be read" in said["items"][1]["error"]
     assert [item["offset"] for item in left["items"]] == [7]
+
+
+async def alter(target: Target, command: str) -> None:
+    async with transaction(target, "capacity") as begun:
+        await begun.execute(command)
+
+
+def test_one_that_the_database_refuses_again_stays_and_the_others_go_on(target: Target) -> None:
+    refused, other = validated(), validated()
+    asyncio.run(park(target, "capacity", refused, other))
+    refuse = f"ALTER TABLE reservation ADD CHECK (enrollment_id <> '{refused.enrollment_id}'::uuid)"
+
+    asyncio.run(alter(target, refuse))
+    tried = run_json("dead-letters", "replay", "--reason", "decision_raised", "--dry-run")
+    code, said = run_json("dead-letters", "replay", "--reason", "decision_raised")
+    left = run_json("dead-letters", "list")[1]
+
+    assert (tried[0], code) == (1, 1)
+    assert [bool(item["error"]) for item in said["items"]] == [True, False]
+    assert "the database refuses it" in said["items"][0]["error"]
+    assert [item["enrollment_id"] for item in left["items"]] == [str(refused.enrollment_id)]
 
 
 @pytest.mark.parametrize(
