@@ -210,7 +210,8 @@ DATABASE_POOL_USED = Gauge(
 DATABASE_OLDEST_TRANSACTION = Gauge(
     name="database_oldest_transaction",
     unit="s",
-    description="Age of the oldest transaction in this database, whoever's it is; 0: none.",
+    description="Age of the oldest transaction in this database, whoever's it is; 0: none. "
+    "The role of the service needs `pg_read_all_stats`, or it sees its own alone.",
     processes=ALL,
 )
 DATABASE_OLDEST_SNAPSHOT = Gauge(

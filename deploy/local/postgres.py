@@ -42,12 +42,16 @@ SETTINGS = {
 # A new segment is filled with zeros while every commit waits: 40 ms for the usual 16 MB.
 WAL_SEGMENT = "--wal-segsize=2"
 
+# A role sees of others' transactions how old they are, or no metric could tell of a report's.
 ROLES_AND_DATABASES = """\
 SELECT format('CREATE ROLE %I LOGIN', name) FROM unnest(string_to_array(:'roles', ',')) AS name
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \\gexec
 SELECT format('ALTER ROLE %I PASSWORD %L', name, :'password')
   FROM unnest(string_to_array(:'roles', ',')) AS name WHERE :'password' <> ''
+\\gexec
+SELECT format('GRANT pg_read_all_stats TO %I', name)
+  FROM unnest(string_to_array(:'roles', ',')) AS name
 \\gexec
 SELECT format('CREATE DATABASE %I OWNER %I', name, name)
   FROM unnest(string_to_array(:'roles', ',')) AS name

@@ -103,6 +103,12 @@ def test_a_role_cannot_connect_to_the_database_of_another(running: Path) -> None
     assert "permission denied" in postgres._psql(foreign, "SELECT 1").stdout
 
 
+def test_a_role_sees_how_old_the_transactions_of_others_are(running: Path) -> None:
+    admin_url = stack.status(running).servers.postgres.url or ""
+    hidden = "SELECT count(*) || ' hidden' FROM pg_stat_activity WHERE query LIKE '<insuff%'"
+    assert " 0 hidden" in query(postgres.role_url(admin_url, "student"), hidden)
+
+
 def test_servers_from_before_the_ingress_get_its_role_and_database_too(running: Path) -> None:
     admin_url = stack.status(running).servers.postgres.url or ""
     query(admin_url, "DROP DATABASE ingress WITH (FORCE);\nDROP ROLE ingress;\n")
