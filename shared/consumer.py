@@ -91,6 +91,10 @@ class BatchConsumer(threading.Thread):
             if position is not None
         }
 
+    def owned_count(self) -> int:
+        """Count the partitions of this member, also those that wait for the database."""
+        return len(self._positions)
+
     def batch_seconds(self) -> float:
         """Tell for how long the batch that is at work has been; 0 while there is none."""
         since_seconds = self._run_since_seconds

@@ -20,7 +20,7 @@ def show_consumer(
     def show(gauge: Gauge, number: Callable[[BatchConsumer], float]) -> None:
         metrics.gauge(gauge, lambda: one_value(0.0 if (one := consumer()) is None else number(one)))
 
-    show(table.PARTITIONS_OWNED, lambda one: len(one.lag()))
+    show(table.PARTITIONS_OWNED, lambda one: one.owned_count())
     show(table.PARTITIONS_OUT_OF_RANGE, lambda one: len(one.out_of_range()))
     show(table.BATCH_RUNNING, lambda one: one.batch_seconds())
     metrics.gauge(table.TOPICS_CLOSED, lambda: one_value(len(gates.closed_topics())))

@@ -122,7 +122,14 @@ class Desk:
         return frozenset()
 
 
-def read(client: Client, desk: Desk) -> None:
+class WithoutDatabase(Desk):
+    """Cannot tell the offsets."""
+
+    def read_offsets(self) -> dict[PartitionKey, int]:
+        raise ConnectionError
+
+
+def read(client: Client, desk: Desk) -> BatchConsumer:
     """Let a consumer read to the end of the script."""
     consumer = BatchConsumer(
         {},
@@ -136,6 +143,7 @@ def read(client: Client, desk: Desk) -> None:
     client.stop = consumer.stop
     consumer.run()
     assert consumer.failure is None
+    return consumer
 
 
 class Log:
@@ -211,3 +219,12 @@ def test_a_partition_of_which_nothing_came_before_a_pause_is_placed_anew_after_i
     anew = [(1, OFFSET_BEGINNING)] if is_long else []
     assert log.assigned == placed_at_first + anew
     assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 1)], [(0, 2)]]
+
+
+@pytest.mark.parametrize("desk", [Desk(), WithoutDatabase()])
+def test_a_partition_is_owned_from_its_assignment_also_while_the_database_is_away(
+    desk: Desk,
+) -> None:
+    consumer = read(Client(both), desk)
+
+    assert consumer.owned_count() == 2
