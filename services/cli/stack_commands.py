@@ -170,7 +170,7 @@ def faults_of(name: str, service: Mapping[str, Any]) -> list[str]:
     faults = [f"{name} is not ready: {', '.join(failing)}"] if failing else []
     faults += [
         f"{name} has stopped reading {partition}: its next offset is not in the log; "
-        f"restore the log or the service's database, then run `enroll restart {name}`"
+        "deploy/runbooks/partitions-out-of-range.md says how it may go on"
         for partition in service.get("out_of_range", [])
     ]
     return faults
