@@ -43,6 +43,7 @@ class HttpClient(threading.Thread):
         self._asks = asks
         self._tokens = {student: sign(student) for student in {one.student_id for one in asks}}
         self._stopping = threading.Event()
+        self._is_closing = threading.Event()
 
     def run(self) -> None:
         """Ask until all is answered, or until stopped."""
@@ -50,6 +51,10 @@ class HttpClient(threading.Thread):
             asyncio.run(self._ask_all())
         except Exception as error:  # noqa: BLE001  kept for whoever waits for this thread
             self.failure = error
+
+    def send_no_more(self) -> None:
+        """Leave out what has not been asked, and go on with what has."""
+        self._is_closing.set()
 
     def stop(self) -> HttpLog:
         """End, and give the log."""
@@ -86,7 +91,15 @@ class HttpClient(threading.Thread):
         async with asyncio.TaskGroup() as group:
             for number, ask in enumerate(self._asks):
                 await asyncio.sleep(max(0.0, began_at + ask.at_seconds - time()))
+                if self._is_closing.is_set():
+                    self._leave_out(number)
+                    break
                 group.create_task(self._one(teller.ask(number, ask)))
+
+    def _leave_out(self, first: int) -> None:
+        """Forget the asks from this one on."""
+        self.unanswered -= self.log.asks - first
+        self.log.asks = first
 
     async def _one(self, asking: Coroutine[Any, Any, None]) -> None:
         await asking

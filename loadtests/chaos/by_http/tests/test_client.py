@@ -159,6 +159,26 @@ async def test_who_is_stopped_before_an_answer_has_not_been_answered() -> None:
     assert not client.is_done
 
 
+async def test_what_is_left_out_is_not_waited_for() -> None:
+    async def accept(_request: web.Request) -> web.Response:
+        return take()
+
+    async with edge(accept) as url:
+        asks = [ask_of(), *(replace(ask_of(number), at_seconds=1.0) for number in (1, 2))]
+        client = HttpClient([url], asks, str)
+        client.send_no_more()
+        client.start()
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not client.is_done:
+                client.raise_if_failed()
+                await asyncio.sleep(0.01)
+        log = await asyncio.to_thread(client.stop)
+
+    assert client.unanswered == 0
+    assert log.unanswered() == []
+    assert log.asks == 0
+
+
 def confirmed_day() -> tuple[HttpLog, History]:
     day = HttpDay()
     day.try_(ask_of(), accepted("e1"))
