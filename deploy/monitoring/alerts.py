@@ -8,6 +8,7 @@ from typing import Final
 from deploy.monitoring.objectives import AVAILABILITY, IN_TIME, Objective, burn
 from deploy.monitoring.scale import Scale
 from shared.metric_table import (
+    BATCH_DURATION,
     BREAKER_OPEN,
     CONSUMER_LAG,
     DATABASE_OLDEST_SNAPSHOT,
@@ -18,7 +19,6 @@ from shared.metric_table import (
     ENROLLMENT_OUTCOMES,
     ENROLLMENTS_PENDING_OLDEST,
     EVENT_LOOP_DELAY,
-    MESSAGES_READ,
     OUTBOX_OLDEST,
     PARTITIONS_OUT_OF_RANGE,
     PARTITIONS_UNOWNED,
@@ -84,9 +84,10 @@ ALERTS: Final = (
         severity=Severity.PAGE,
         says="{{ $labels.job }} takes no messages though some wait",
         wait_seconds=2 * MINUTE,
+        # Batches, not messages: what comes may be nothing that the service reacts to.
         expression=lambda scale: (
             f"sum by (job) ({CONSUMER_LAG.exposed}) > 0 and sum by (job) "
-            f"(rate({MESSAGES_READ.exposed}[{scale.span(2 * MINUTE)}])) == 0"
+            f"(rate({BATCH_DURATION.exposed}_count[{scale.span(2 * MINUTE)}])) == 0"
         ),
     ),
     Alert(
