@@ -18,6 +18,7 @@ from deploy.monitoring.scale import IN_EARNEST, Scale
 from services.cli.main import app
 from shared.metric_table import TABLE
 from shared.metric_types import Histogram
+from shared.relay import LEASE_LOCK
 
 ROOT = HERE.parents[1]
 RUNBOOKS = ROOT / "deploy" / "runbooks"
@@ -95,6 +96,10 @@ def test_each_alert_has_its_page_and_no_page_is_left_of_one_that_is_gone() -> No
     assert {runbook_of(alert) for alert in ALERTS} <= pages.keys()
     for alert in ALERTS:
         assert pages[runbook_of(alert)].read_text().startswith(f"# {alert.name}\n")
+
+
+def test_the_page_about_the_relay_names_its_lock() -> None:
+    assert f"objid = {LEASE_LOCK} " in (RUNBOOKS / "nobody-relays.md").read_text()
 
 
 @pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda one: str(one.name))
