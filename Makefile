@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test proof fuzz drills mutants frameworks lint schemas monitoring lock clean
+.PHONY: help install demo test proof fuzz drills alert-drills mutants frameworks lint schemas monitoring lock clean
 
 help:  ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: .venv/installed  ## .venv with the enroll command in it
 
@@ -35,6 +35,9 @@ fuzz: install  ## 2000 requests to each HTTP operation by each caller, others ea
 
 drills: install  ## kill and stall one thing after the other, and measure each recovery
 	ENROLL_STATE_DIR=.enroll/chaos $(BIN)/enroll chaos --drills
+
+alert-drills: install  ## cause each alert, see it fire and go, and measure how soon
+	ENROLL_STATE_DIR=.enroll/drills $(BIN)/python -m loadtests.drills
 
 mutants: install build/mutmut/installed  ## change the decisions in every small way: does a test fail?
 	PYTHONPATH=$(CURDIR)/build/mutmut $(BIN)/python -m services.simulation.mutation
