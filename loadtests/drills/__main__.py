@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
         "--calm-seconds",
         type=float,
         default=CALM_SECONDS,
-        help="how long nothing is done first, and nothing may fire",
+        help="how long nothing is done first: nothing may fire, where the machine is free for it",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args()

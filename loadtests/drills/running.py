@@ -19,6 +19,7 @@ from loadtests.drills.scene import Scene, scene
 from loadtests.drills.table import DRILLS, Drill
 
 WARM_UP_SECONDS: Final = 5.0
+SETTLE_SECONDS_MAX: Final = 90.0  # the longest of the short windows is 30 s
 FIRE_SECONDS_MAX: Final = 90.0
 RESOLVE_SECONDS_MAX: Final = 90.0
 READY_SECONDS_MAX: Final = 90.0
@@ -38,7 +39,7 @@ class Wishes:
 def run_drills(state_dir: Path, wishes: Wishes, say: Say) -> DrillsReport:
     """Start a stack and a Prometheus, do each drill that is wished for, and judge all."""
     prometheus.fetch(say)
-    seconds_max = LOAD_SECONDS * (1 + len(wishes.alerts)) + wishes.calm_seconds
+    seconds_max = LOAD_SECONDS * (2 + len(wishes.alerts)) + wishes.calm_seconds
     load = plan_load(seconds_max)
     with (
         scene(state_dir, load, say) as running,
@@ -76,7 +77,10 @@ class _Drilling:
     _seen: set[Seen] = field(default_factory=set)  # what fires that was not there before
 
     def calm(self, seconds: float) -> list[str]:
-        """Give what fires though nothing is wrong."""
+        """Give what fires though nothing is wrong, once what the start has brought is over."""
+        if not seconds:
+            return []
+        self._until(lambda now: not now, since=0.0, seconds_max=SETTLE_SECONDS_MAX)
         self.say(f"{seconds:.0f} s in which nothing may fire")
         self._seen = set()
         self._until(lambda _now: False, since=0.0, seconds_max=seconds)
