@@ -117,7 +117,7 @@ DRILLS: Final[Mapping[str, Drill]] = {
     "AvailabilityBurnsFast": Drill(NO_KAFKA, _cut(INGRESS, KAFKA)),
     "AvailabilityBurnsSlowly": Drill(NO_KAFKA, _cut(INGRESS, KAFKA)),
     "PartitionsOutOfRange": Drill(
-        "what student has not read is deleted; an operator sets its offset",
+        "what student has not read is deleted; an operator deletes its offset",
         lambda scene: deleted_beyond(scene, Service.STUDENT),
     ),
 }
