@@ -288,6 +288,19 @@ ENROLLMENTS_PENDING_OLDEST = Gauge(
     description="Age of the oldest of them; 0 where there is none.",
     processes=(Service.ENROLLMENT.value,),
 )
+SAGAS_COMPENSATING = Gauge(
+    name="sagas_compensating",
+    unit="{enrollment}",
+    description="Rejected and cancelled enrollments that have still to give something back, as the "
+    "view has it; counted to 10,000.",
+    processes=(INGRESS,),
+)
+SAGAS_COMPENSATING_OLDEST = Gauge(
+    name="sagas_compensating_oldest",
+    unit="s",
+    description="For how long the first of them has; 0 where there is none.",
+    processes=(INGRESS,),
+)
 SECTIONS_OPEN = Gauge(
     name="sections_open",
     unit="{section}",

@@ -23,6 +23,7 @@ from shared.metric_table import (
     PARTITIONS_OUT_OF_RANGE,
     PARTITIONS_UNOWNED,
     RELAY_LEASE,
+    SAGAS_COMPENSATING_OLDEST,
     SPANS_LOST,
     VIEW_AGE,
 )
@@ -147,6 +148,15 @@ ALERTS: Final = (
         wait_seconds=MINUTE,
         expression=lambda scale: (
             f"max by (job) ({ENROLLMENTS_PENDING_OLDEST.exposed}) > {scale.limit(45)}"
+        ),
+    ),
+    Alert(
+        name="CompensationsLinger",
+        severity=Severity.PAGE,
+        says="what an enrollment held has not been given back for {{ $value }} s after its end",
+        wait_seconds=MINUTE,
+        expression=lambda scale: (
+            f"max by (job) ({SAGAS_COMPENSATING_OLDEST.exposed}) > {scale.limit(30)}"
         ),
     ),
     Alert(

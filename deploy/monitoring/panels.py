@@ -78,11 +78,12 @@ ROWS: Final = (
                 (Series(f"1 - {IN_TIME.bad(SPAN)} / {IN_TIME.all(SPAN)}", "in time"),),
             ),
             Panel(
-                "Pending",
+                "Pending, and giving back",
                 "short",
                 (
                     Series(m.ENROLLMENTS_PENDING.exposed, "pending"),
                     Series(m.ENROLLMENTS_PENDING_LONG.exposed, "for long"),
+                    Series(f"max({m.SAGAS_COMPENSATING.exposed})", "giving back"),
                 ),
             ),
             Panel(

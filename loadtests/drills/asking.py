@@ -1,7 +1,7 @@
-"""What drills ask for beside the steady load: what nobody can decide in time, and many reads."""
+"""What drills ask for beside the steady load: what is late, what is cancelled, and many reads."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Event
@@ -9,20 +9,25 @@ from typing import Final
 
 import aiohttp
 
+from deploy.local.errors import StackError
+from loadtests.chaos.recovery import wait_for
 from loadtests.chaos.workload import TERM
-from loadtests.drills.faults import meanwhile
+from loadtests.drills.faults import held, meanwhile
 from loadtests.drills.in_databases import session
 from loadtests.drills.scene import Scene
 from services.cli.publishing import publish
 from services.cli.target import INGRESS
-from shared.events import EnrollmentRequested
-from shared.identifiers import EnrollmentId, StudentId, new_event_id
+from shared.choreography import Service
+from shared.events import EnrollmentCancellationRequested, EnrollmentRequested
+from shared.identifiers import EnrollmentId, SectionId, StudentId, new_event_id
 
 DEADLINE_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.1
 READERS: Final = 24  # more than there are connections for them
 ANSWER_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 0.1
+CANCELLED: Final = 5
+CONFIRMED_SECONDS_MAX: Final = 20.0
 
 
 @contextmanager
@@ -37,14 +42,53 @@ def _ask_hastily(scene: Scene, stopping: Event) -> None:
     for student in scene.load.hasty:
         if stopping.wait(PAUSE_SECONDS):
             return
-        request = EnrollmentRequested(
-            enrollment_id=EnrollmentId(new_event_id()),
-            student_id=student,
-            term=TERM,
-            sections=(section,),
-            deadline_seconds=DEADLINE_SECONDS,
-        )
+        publish(scene.target, _request(student, section, DEADLINE_SECONDS))
+
+
+def _request(
+    student: StudentId, section: SectionId, deadline_seconds: float | None = None
+) -> EnrollmentRequested:
+    return EnrollmentRequested(
+        enrollment_id=EnrollmentId(new_event_id()),
+        student_id=student,
+        term=TERM,
+        sections=(section,),
+        deadline_seconds=deadline_seconds,
+    )
+
+
+@contextmanager
+def cancelled_meanwhile(scene: Scene) -> Iterator[None]:
+    """Have enrollments confirmed, and cancelled while who holds their seats is away."""
+    section = list(scene.load.campus.seats)[-1]
+    requests = [_request(student, section) for student in scene.load.hasty[-CANCELLED:]]
+    for request in requests:
         publish(scene.target, request)
+    _wait_until_confirmed(scene, [request.enrollment_id for request in requests])
+    with held(scene, Service.CAPACITY):
+        for request in requests:
+            publish(
+                scene.target,
+                EnrollmentCancellationRequested(
+                    enrollment_id=request.enrollment_id, student_id=request.student_id
+                ),
+            )
+        yield
+
+
+def _wait_until_confirmed(scene: Scene, enrollment_ids: Sequence[EnrollmentId]) -> None:
+    with session(scene, Service.ENROLLMENT) as run:
+
+        def are_confirmed() -> bool:
+            [(count,)] = run(
+                "SELECT count(*) FROM enrollment "
+                "WHERE state = 'confirmed' AND enrollment_id = ANY($1)",
+                enrollment_ids,
+            )
+            return bool(count == len(enrollment_ids))
+
+        if not wait_for(are_confirmed, CONFIRMED_SECONDS_MAX):
+            raise StackError(f"what is to be cancelled is not confirmed: {enrollment_ids}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Final
 from deploy.local.valkey import NAME as REDIS
 from loadtests.chaos.plan import Kind
 from loadtests.chaos.playground import KAFKA, POSTGRES, link_name
-from loadtests.drills.asking import hasty_requests, many_readers
+from loadtests.drills.asking import cancelled_meanwhile, hasty_requests, many_readers
 from loadtests.drills.faults import held, in_turn, inflicted, without_collector
 from loadtests.drills.in_databases import lease_taken, locked, old_snapshot
 from loadtests.drills.in_kafka import (
@@ -102,6 +102,9 @@ DRILLS: Final[Mapping[str, Drill]] = {
     "EnrollmentsOverdue": Drill("capacity is stopped", _away(Service.CAPACITY)),
     "DeadlinesPass": Drill(
         "capacity is stopped, and requests have a second's deadline", _late_for_all
+    ),
+    "CompensationsLinger": Drill(
+        "enrollments are cancelled while capacity is stopped", cancelled_meanwhile
     ),
     "DeadLettersWait": Drill("a request is no JSON; an operator discards it", garbage),
     "ViewIsOld": Drill(NO_KAFKA, _cut(INGRESS, KAFKA)),

@@ -211,6 +211,22 @@ async def test_what_nobody_answers_is_pending_grows_old_and_is_rejected_by_its_d
     await eventually("nothing is pending any more", look, LATER_SECONDS)
 
 
+async def test_what_is_not_given_back_after_an_end_is_counted_and_grows_old(saga: Saga) -> None:
+    term, (student,) = await saga.set_up({"A": 1})
+    enrollment_id = saga.request(student, term, "A")
+    await saga.enrollment_in(["confirmed"], enrollment_id)
+
+    with without(saga, "capacity"):
+        saga.cancel(enrollment_id, student)
+        await until_it_is(saga, "ingress", "sagas_compensating", 1)
+        await until_it_is(saga, "ingress", "sagas_compensating_oldest_seconds", 1)
+
+    async def look() -> bool:
+        return value(await numbers(saga, "ingress"), "sagas_compensating") == 0
+
+    await eventually("all was given back", look, LATER_SECONDS)
+
+
 async def test_a_sampled_saga_counts_its_spans(saga: Saga, http: HttpClient) -> None:
     term, (student,) = await saga.set_up({"A": 1})
     answer = await http.ask(

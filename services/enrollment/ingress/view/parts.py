@@ -16,10 +16,13 @@ from shared.events import (
     EnrollmentRejected,
     EnrollmentRequested,
 )
+from shared.looks import Look
+from shared.metric_table import SAGAS_COMPENSATING, SAGAS_COMPENSATING_OLDEST
 from shared.parts import Parts, Resources, Tick, Timer
 
 NAME: Final = "ingress"
 PRUNING_SECONDS: Final = 10.0
+COMPENSATING_LOOK_SECONDS: Final = 2.0
 PRUNED_AT_ONCE: Final = 1000  # a batch that wants one of them waits for all
 PIECES_MAX: Final = 10
 
@@ -49,6 +52,14 @@ def view_parts(settings: IngressSettings) -> Parts[State]:
         parks_unreadable=False,
         is_traced=False,
         timers=(Timer("prune-steps", PRUNING_SECONDS, pruning(settings.saga_steps_days)),),
+        looks=(
+            Look(
+                "compensating",
+                COMPENSATING_LOOK_SECONDS,
+                (SAGAS_COMPENSATING, SAGAS_COMPENSATING_OLDEST),
+                store.compensating_ages,
+            ),
+        ),
     )
 
 

@@ -28,6 +28,7 @@ from shared.events import (
 from shared.identifiers import SectionKey
 from shared.reaction import Rows, enrollments_of, only
 
+AGED_MAX: Final = 10_000
 _CHANGED: Final = """
     unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
            $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[],
@@ -198,3 +199,19 @@ async def prune(transaction: Transaction, before: datetime, limit: int) -> int:
         before,
         limit,
     )
+
+
+async def compensating_ages(transaction: Transaction, now: datetime) -> tuple[float, float]:
+    """Count those that have still to give something back; tell for how long the first has."""
+    rows = await transaction.fetch(
+        """
+        SELECT count(*) AS compensating, min(decided_at) AS since
+        FROM (SELECT decided_at FROM viewed_enrollment
+              WHERE status IN ('rejected', 'cancelled') AND settled_at IS NULL
+              ORDER BY requested_at LIMIT $1) AS compensating_ones
+        """,
+        AGED_MAX,
+    )
+    found = rows[0]
+    oldest_seconds = (now - (found["since"] or now)).total_seconds()
+    return found["compensating"], max(0.0, oldest_seconds)
