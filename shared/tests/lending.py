@@ -34,6 +34,11 @@ TRUNCATION: Final = """
     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
         AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0
 """
+FILLED: Final = """
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+        AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0
+"""
 COUNT_ANEW: Final = "SELECT setval(quote_ident(sequencename)::regclass, 1, false) FROM pg_sequences"
 
 
@@ -45,6 +50,7 @@ class Databases:
     versions: Mapping[str, Path]
     free: dict[str, list[str]] = field(default_factory=dict)
     shapes: dict[str, list[int]] = field(default_factory=dict)
+    rows: dict[str, dict[str, str]] = field(default_factory=dict)  # of migrations, by table
 
     async def prepare(self) -> None:
         """Make the template of each service."""
@@ -54,6 +60,10 @@ class Databases:
             connection = await asyncpg.connect(self._url(_template(service)))
             try:
                 self.shapes[service] = await connection.fetchval(SHAPE)
+                self.rows[service] = {
+                    row[0]: await connection.fetchval(f"SELECT json_agg(t) FROM {row[0]} AS t")
+                    for row in await connection.fetch(FILLED)
+                }
             finally:
                 await connection.close()
 
@@ -74,6 +84,9 @@ class Databases:
             if is_as_made:
                 await connection.execute(await connection.fetchval(TRUNCATION) or "SELECT 1")
                 await connection.execute(COUNT_ANEW)
+                for table, rows in self.rows[service].items():
+                    all_of = f"SELECT * FROM json_populate_recordset(NULL::{table}, $1)"
+                    await connection.execute(f"INSERT INTO {table} {all_of}", rows)
         finally:
             await connection.close()
         if is_as_made:

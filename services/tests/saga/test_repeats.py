@@ -27,7 +27,7 @@ TABLES = {
 # What differs between two days that came to the same: names and times.
 NAMES_AND_TIMES = {
     *("term", "enrollment_id", "body_sha256", "traceparent"),
-    *("opened_at", "deadline_at", "decided_at", "released_at"),
+    *("requested_at", "opened_at", "deadline_at", "decided_at", "released_at"),
 }
 CONFIRMED_STORY = [
     *("SeatReserved",),
