@@ -84,6 +84,7 @@ class Databases:
             if is_as_made:
                 await connection.execute(await connection.fetchval(TRUNCATION) or "SELECT 1")
                 await connection.execute(COUNT_ANEW)
+                await connection.execute("SELECT pg_stat_reset()")
                 for table, rows in self.rows[service].items():
                     all_of = f"SELECT * FROM json_populate_recordset(NULL::{table}, $1)"
                     await connection.execute(f"INSERT INTO {table} {all_of}", rows)
