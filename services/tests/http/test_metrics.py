@@ -193,14 +193,14 @@ async def test_what_nobody_answers_is_pending_grows_old_and_is_rejected_by_its_d
     before = value(await numbers(saga, "enrollment"), **late)
 
     with without(saga, "student"):
-        enrollment_id = saga.request(student, term, "A")
+        enrollment_id = saga.request(student, term, "A", deadline_seconds=14)
         await until_it_is(saga, "enrollment", "enrollments_pending", 1)
         await until_it_is(saga, "enrollment", "enrollments_pending_oldest_seconds", 11)
         await until_it_is(saga, "enrollment", "enrollments_pending_long", 1)
         await saga.outcome(enrollment_id)
         await until_it_is(saga, "enrollment", wanted=before + 1, **late)
 
-    took = {"outcome": "rejected", "le": "20.0"}
+    took = {"outcome": "rejected", "le": "10.0"}
     slow = await numbers(saga, "enrollment")
     name = "enrollment_duration_seconds"
     assert value(slow, f"{name}_count", outcome="rejected") > value(slow, f"{name}_bucket", **took)
