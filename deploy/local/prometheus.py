@@ -96,8 +96,11 @@ def fetch(on_progress: Callable[[str], None]) -> None:
         _run(["apt-get", "download", "--quiet", NAME], Path(temporary))
         [package] = Path(temporary).glob("*.deb")
         _run(["dpkg-deb", "--extract", str(package), str(unpacked)], Path(temporary))
-        if not _unpacked().exists():
+        try:
             unpacked.replace(_unpacked())
+        except OSError:
+            if not _unpacked().exists():  # nobody else was quicker
+                raise
 
 
 def _unpacked() -> Path:
