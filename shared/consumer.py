@@ -317,7 +317,9 @@ class BatchConsumer(threading.Thread):
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         keys = [PartitionKey(p.topic, p.partition) for p in partitions]
         self._positions |= dict.fromkeys(keys)
-        self._consumer.incremental_assign([TopicPartition(*key, OFFSET_BEGINNING) for key in keys])
+        # Not OFFSET_BEGINNING: the client asks where that is, maybe again half a second later, and
+        # that answer then moves a partition which has its place by now.
+        self._consumer.incremental_assign([TopicPartition(*key, 0) for key in keys])
         self._apply_pauses()
         self._probe_at_seconds = 0.0
         self._place()

@@ -215,7 +215,8 @@ def test_a_partition_of_which_nothing_came_before_a_pause_is_placed_anew_after_i
 
     read(log.client, desk)
 
-    placed_at_first = [(0, OFFSET_BEGINNING), (1, OFFSET_BEGINNING)] * 2
+    paused_at_first = [(0, 0), (1, 0)]  # at no place that the client has to ask for
+    placed_at_first = [*paused_at_first, (0, OFFSET_BEGINNING), (1, OFFSET_BEGINNING)]
     anew = [(1, OFFSET_BEGINNING)] if is_long else []
     assert log.assigned == placed_at_first + anew
     assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 1)], [(0, 2)]]
