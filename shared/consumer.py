@@ -63,7 +63,6 @@ class BatchConsumer(threading.Thread):
         self._ends: dict[PartitionKey, int] = {}
         self._paused: frozenset[PartitionKey] = frozenset()
         self._out_of_range: set[PartitionKey] = set()
-        self._unheard: set[PartitionKey] = set()  # placed, and nothing has come of them yet
         self._ahead: list[ClientMessage] = []
         self._run: Run | None = None
         self._run_since_seconds: float | None = None
@@ -126,7 +125,6 @@ class BatchConsumer(threading.Thread):
             self._ends.clear()
             self._ahead, self._carried = [], {}
             self._paused, self._out_of_range, self.has_joined = frozenset(), set(), False
-            self._unheard.clear()
 
     def _read_until_stopped(self) -> None:
         self._consumer = self._new_client(self._settings)
@@ -237,7 +235,6 @@ class BatchConsumer(threading.Thread):
                 messages.append(message_of(one, key, offset, headers))
             expected = moves[key].expected if key in moves else position
             moves[key] = Move(expected, offset + 1)
-        self._unheard.difference_update(moves)
         return ReadBatch(messages, moves)
 
     def _on_error(
@@ -249,7 +246,6 @@ class BatchConsumer(threading.Thread):
         moves: dict[PartitionKey, Move],
     ) -> None:
         """A partition's end may lie behind offsets that hold no message: move over them."""
-        self._unheard.discard(key)
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's own name
             if offset is not None and position is not None and offset > position:
                 expected = moves[key].expected if key in moves else position
@@ -356,7 +352,6 @@ class BatchConsumer(threading.Thread):
         )
         for key in keys:
             self._positions[key] = offsets.get(key, 0)
-        self._unheard.update(keys)
         self._store({key: offsets[key] for key in keys if key in offsets})
         self._apply_pauses()  # at once: the poll that brought the assignment goes on to read
 
@@ -367,7 +362,6 @@ class BatchConsumer(threading.Thread):
         self._consumer.incremental_unassign(partitions)
         self._paused -= frozenset(keys)
         self._out_of_range.difference_update(keys)
-        self._unheard.difference_update(keys)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Roll back, and forget all that was read, before anybody reads these again."""
@@ -396,5 +390,3 @@ class BatchConsumer(threading.Thread):
         if go:
             self._consumer.resume([TopicPartition(*key) for key in go])
         self._paused = (self._paused | stop) - go
-        if go & self._unheard:  # that an offset is not in the log is told once: a pause drops it
-            self._displace(go & self._unheard)

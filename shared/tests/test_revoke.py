@@ -201,25 +201,13 @@ def test_what_was_read_ahead_of_a_revoked_partition_is_gone_when_it_comes_back()
     assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 0), (0, 1)]]
 
 
-@pytest.mark.parametrize("is_long", [True, False])
-def test_a_partition_of_which_nothing_came_before_a_pause_is_placed_anew_after_it(
-    is_long: bool,
-) -> None:
-    desk = Desk(first_is_long=is_long)
+def test_a_partition_waits_for_its_place_where_the_client_has_to_ask_nobody() -> None:
+    log = Log(both, [Sent(FIRST, 0)])
 
-    def end_work(_client: Client) -> None:
-        if is_long:
-            desk.works[0].end()
+    read(log.client, Desk())
 
-    log = Log(both, [Sent(FIRST, 0)], end_work, [Sent(FIRST, 1)], [Sent(FIRST, 2)])
-
-    read(log.client, desk)
-
-    paused_at_first = [(0, 0), (1, 0)]  # at no place that the client has to ask for
-    placed_at_first = [*paused_at_first, (0, OFFSET_BEGINNING), (1, OFFSET_BEGINNING)]
-    anew = [(1, OFFSET_BEGINNING)] if is_long else []
-    assert log.assigned == placed_at_first + anew
-    assert [places(batch.messages) for batch in desk.batches] == [[(0, 0)], [(0, 1)], [(0, 2)]]
+    waiting, placed = [(0, 0), (1, 0)], [(0, OFFSET_BEGINNING), (1, OFFSET_BEGINNING)]
+    assert log.assigned == waiting + placed
 
 
 @pytest.mark.parametrize("desk", [Desk(), WithoutDatabase()])
