@@ -10,11 +10,11 @@ import typer
 
 from services.cli.output import EXIT_CODES, ExitCode, JsonFlag, Output
 from services.cli.target import find_target
+from services.cli.why.causes import USUAL_SECONDS
 
 if TYPE_CHECKING:
     from services.cli.why.causes import Verdict
 
-STUCK_SECONDS: Final = 5.0  # no stage takes as long, not even while a service is started again
 LIMIT: Final = 100
 
 
@@ -50,7 +50,7 @@ def stuck(
     *,
     threshold_seconds: Annotated[
         float, typer.Option(min=0, max=86_400, help="Pending for longer is not usual.")
-    ] = STUCK_SECONDS,
+    ] = USUAL_SECONDS,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Show no more.")] = LIMIT,
     as_json: JsonFlag = False,
 ) -> ExitCode:
