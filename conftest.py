@@ -1,6 +1,6 @@
 """Real servers for all tests, started once; a fresh database and key prefix for each test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
@@ -17,6 +17,7 @@ import services.enrollment
 import services.enrollment.ingress.view
 import services.student
 from deploy.local import ports, processes, valkey
+from deploy.local.errors import tail
 from deploy.local.servers import LocalServers, external_urls, local_servers
 from shared.choreography import Service
 from shared.database import Database
@@ -33,6 +34,7 @@ VERSIONS: dict[str, ModuleType] = {
 WITH_ONE_STACK = ("services/tests/saga/", "services/tests/http/")
 LONGEST_FIRST = (*WITH_ONE_STACK, "loadtests/", "services/simulation/")
 READY_SECONDS = 10.0
+LOG_SECONDS = 5.0
 
 
 class BySharedFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -56,6 +58,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(places, len(LONGEST_FIRST))
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what processes logged around a failure: a stack takes its logs with it when it goes."""
+    report = yield
+    if report.failed:
+        base = item.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # noqa: SLF001
+        for log in base.glob("*/logs/*.log"):
+            if log.stat().st_mtime >= call.start - LOG_SECONDS:
+                report.sections.append((f"{log.parent.parent.name}: {log.name}", tail(log)))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ LOOPBACK = "127.0.0.1"
 FIRST_PORT = 10_000
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 1.0
+ANSWER_BYTES_MAX = 65_536
 
 
 def keep_or_choose(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
@@ -52,12 +53,19 @@ def is_free(port: int) -> bool:
 
 def serves(port: int, path: str) -> bool:
     """Whether a server on this machine answers a GET with 200."""
+    answer = ask(port, path)
+    return answer is not None and answer[0] == 200
+
+
+def ask(port: int, path: str) -> tuple[int, bytes] | None:
+    """The status and the body that a server on this machine answers a GET with, if it does."""
     connection = HTTPConnection(LOOPBACK, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        answer = connection.getresponse()
+        return answer.status, answer.read(ANSWER_BYTES_MAX)
     except (OSError, HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 

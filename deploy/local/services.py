@@ -1,11 +1,13 @@
 """The processes of services and ingresses: which there are, what each gets, when it is ready."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.local import jaeger, keys, ports, postgres, state, valkey
 from deploy.local.processes import ProcessSpec
@@ -13,6 +15,7 @@ from deploy.local.state import ServicePlan
 
 SERVICES = ("enrollment", "student", "capacity")
 INGRESS = "ingress"
+READY_PATH = "/health/ready"
 
 
 @dataclass(frozen=True)
@@ -166,4 +169,14 @@ def _http_environment(
 
 
 def is_healthy(port: int) -> bool:
-    return ports.serves(port, "/health/ready")
+    return ports.serves(port, READY_PATH)
+
+
+def waits_for(url: str) -> str:
+    """A sentence on what the service whose admin server is there still waits for."""
+    answer = ports.ask(urlsplit(url).port or 0, READY_PATH)
+    if answer is None:
+        return f"Nothing answers at {url}{READY_PATH}."
+    checks = json.loads(answer[1])["checks"]
+    missing = ", ".join(name for name, holds in checks.items() if not holds)
+    return f"It waits for: {missing}." if missing else "It is ready now."

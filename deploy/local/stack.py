@@ -124,8 +124,7 @@ def start_one(state_dir: Path, name: str, *, before: Identity | None = None) -> 
         if record.state is ProcessState.READY and record.identity != before:
             return read_status(state_dir)
         if time.monotonic() > deadline:
-            log = state.log_file(state_dir, name)
-            raise with_log(f"{name} did not get ready within {READY_SECONDS:.0f} s.", log)
+            raise _late(state_dir, name, READY_SECONDS)
         time.sleep(POLL_SECONDS)
 
 
@@ -193,14 +192,20 @@ def _wait_until_up(state_dir: Path, on_progress: Callable[[str], None]) -> Statu
         if found.is_up:
             return found
         if time.monotonic() > deadline:
-            raise _late(state_dir, found.states())
+            raise _late(state_dir, _first_late(found), UP_SECONDS)
         time.sleep(POLL_SECONDS)
 
 
-def _late(state_dir: Path, states: dict[str, ProcessState]) -> StackError:
-    name = next(name for name, found in states.items() if found is not ProcessState.READY)
+def _first_late(found: Status) -> str:
+    states = found.states().items()
+    return next(name for name, state_now in states if state_now is not ProcessState.READY)
+
+
+def _late(state_dir: Path, name: str, waited_seconds: float) -> StackError:
+    record = state.load(state_dir).services.get(name)
+    why = "" if record is None else f" {services.waits_for(record.url)}"
     log = state.log_file(state_dir, name)
-    return with_log(f"{name} did not get ready within {UP_SECONDS:.0f} s.", log)
+    return with_log(f"{name} did not get ready within {waited_seconds:.0f} s.{why}", log)
 
 
 def _our_record(state_dir: Path, name: str) -> Record:

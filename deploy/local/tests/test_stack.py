@@ -1,5 +1,6 @@
 """Starting and stopping whole stacks on real servers."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from deploy.local import (
     kafka,
     keys,
+    ports,
     postgres,
     postgres_home,
     processes,
@@ -20,6 +22,7 @@ from deploy.local import (
 from deploy.local.errors import StackError
 from deploy.local.servers import VARIABLES, local_servers
 from deploy.local.tests.conftest import identities, plan_of
+from shared.admin import AdminServer
 
 
 def test_down_stops_services_before_servers_and_wipe_forgets_all_but_the_files_of_others(
@@ -182,3 +185,27 @@ def test_the_first_broker_to_end_leaves_its_classes_for_the_quick_start_of_the_n
 def test_a_role_connects_with_the_password_of_the_administrator() -> None:
     url = postgres.role_url("postgresql://admin:secret@db:5432/postgres?sslmode=require", "student")
     assert url == "postgresql://student:secret@db:5432/student?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        ({"database": False, "kafka": True, "group_joined": False}, "database, group_joined."),
+        ({"database": True}, "It is ready now."),
+    ],
+)
+async def test_a_late_service_says_what_it_waits_for(
+    checks: dict[str, bool], sentence: str
+) -> None:
+    [port] = ports.keep_or_choose(["admin"], {}).values()
+    admin = AdminServer(
+        ports.LOOPBACK, port, checks=lambda: checks, details=dict, metrics=bytes, breakers={}
+    )
+    async with admin:
+        said = await asyncio.to_thread(services.waits_for, f"http://127.0.0.1:{port}")
+
+    assert said.endswith(sentence)
+
+
+def test_a_service_where_nothing_answers_is_said_to_be_silent() -> None:
+    assert services.waits_for("http://127.0.0.1:1").startswith("Nothing answers at http")
