@@ -17,7 +17,6 @@ import services.enrollment
 import services.enrollment.ingress.view
 import services.student
 from deploy.local import ports, processes, valkey
-from deploy.local.errors import tail
 from deploy.local.servers import LocalServers, external_urls, local_servers
 from shared.choreography import Service
 from shared.database import Database
@@ -35,6 +34,7 @@ WITH_ONE_STACK = ("services/tests/saga/", "services/tests/http/")
 LONGEST_FIRST = (*WITH_ONE_STACK, "loadtests/", "services/simulation/")
 READY_SECONDS = 10.0
 LOG_SECONDS = 5.0
+LINES_MAX = 20
 
 
 class BySharedFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -68,10 +68,16 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         base = item.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # noqa: SLF001
-        for log in base.glob("*/logs/*.log"):
+        for log in base.glob("*[0-9]/logs/*.log"):
             if log.stat().st_mtime >= call.start - LOG_SECONDS:
-                report.sections.append((f"{log.parent.parent.name}: {log.name}", tail(log)))
+                report.sections.append((f"{log.parent.parent.name}: {log.name}", odd_lines(log)))
     return report
+
+
+def odd_lines(log: Path) -> str:
+    """Give the end of a log, without what services say when all is well."""
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join([line for line in lines if '"level": "INFO"' not in line][-LINES_MAX:])
 
 
 @pytest.fixture(scope="session")
