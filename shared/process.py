@@ -294,10 +294,14 @@ class Process(Generic[State]):
         return 0 if crash is None else 1
 
     async def _serve(self, stopping: asyncio.Event) -> BaseException | None:
-        await self.app.start()
-        _calm_garbage_collection()
-        await _first_of(stopping.wait(), self.app.wait_until_stopped())
-        crash = self.app.crash_reason
+        try:
+            await self.app.start()
+        except Exception as error:  # noqa: BLE001  such as: another listens where it would
+            crash: BaseException | None = error
+        else:
+            _calm_garbage_collection()
+            await _first_of(stopping.wait(), self.app.wait_until_stopped())
+            crash = self.app.crash_reason
         if crash is not None:
             LOGGER.error("crashed", exc_info=crash)
         await self.app.stop()

@@ -1,7 +1,10 @@
 """Ports on the loopback address: kept from one start to the next, and whether somebody is there."""
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
 from collections.abc import Iterable, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -12,14 +15,20 @@ CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 1.0
 ANSWER_BYTES_MAX = 65_536
 
+_claims: dict[int, int] = {}  # of this process: a file for each port, locked as long as it lives
+
 
 def keep_or_choose(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
-    """A port for each name: the remembered one as long as nobody else has taken it."""
+    """A port for each name: the remembered one as long as nobody else has taken it.
+
+    It is this process's until that ends: others that choose at the same time get other ports.
+    """
     chosen: dict[str, int] = {}
     for name in names:
         port = remembered.get(name)
         taken = set(remembered.values()) | set(chosen.values())
-        chosen[name] = port if port is not None and is_free(port) else _choose(taken)
+        keeps = port is not None and is_free(port) and _claim(port)
+        chosen[name] = port if port is not None and keeps else _choose(taken)
     return chosen
 
 
@@ -30,9 +39,25 @@ def _choose(taken: set[int]) -> int:
     start = FIRST_PORT if end > FIRST_PORT else 1024
     for _ in range(1000):
         port = random.randrange(start, end)
-        if port not in taken and is_free(port):
+        if port not in taken and port not in _claims and is_free(port) and _claim(port):
             return port
     raise OSError(f"no free port between {start} and {end} on {LOOPBACK}")
+
+
+def _claim(port: int) -> bool:
+    """Whether the port is ours: it is free for a while, until a server of ours listens there."""
+    if port in _claims:
+        return True
+    directory = Path(tempfile.gettempdir()) / f"enroll-ports-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    file = os.open(directory / str(port), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    _claims[port] = file
+    return True
 
 
 def _first_outgoing_port() -> int:

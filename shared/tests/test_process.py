@@ -213,6 +213,19 @@ async def test_a_process_starts_before_its_database_and_is_ready_when_that_comes
     assert seconds < 10
 
 
+async def test_a_process_ends_where_another_listens_on_its_port(
+    servers: Servers, capacity_database: Database
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        url = url_of(capacity_database)
+        async with capacity(servers.kafka_url, url, ADMIN_PORT=port) as running:
+            _, said = await asyncio.wait_for(running.process.communicate(), 60)
+
+    assert running.process.returncode == 1
+    assert b"address already in use" in said
+
+
 async def read_nothing_old(database: Database, kafka_url: str) -> None:
     """Let the service begin where the logs end now: what other tests have sent is not for it."""
     topics = [topic.name for topic in subscriptions(Service.CAPACITY)]

@@ -1,6 +1,8 @@
 """Ports that stay the same as long as they can."""
 
 import socket
+import subprocess
+import sys
 
 from deploy.local import ports
 
@@ -23,3 +25,19 @@ def test_a_remembered_port_that_another_has_taken_is_replaced() -> None:
 def test_chosen_ports_are_none_that_the_kernel_gives_to_clients() -> None:
     chosen = ports.keep_or_choose(["kafka", "postgres", "capacity"], {})
     assert max(chosen.values()) < ports._first_outgoing_port()
+
+
+def test_a_port_that_another_process_has_chosen_is_not_chosen_before_it_listens() -> None:
+    command = "from deploy.local import ports; print(ports.keep_or_choose(['a'], {})['a']); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+
+        meanwhile = ports.keep_or_choose(["kafka"], {"kafka": port})["kafka"]
+        other.communicate("over\n")
+        afterwards = ports.keep_or_choose(["kafka"], {"kafka": port})["kafka"]
+
+    assert meanwhile != port
+    assert afterwards == port
