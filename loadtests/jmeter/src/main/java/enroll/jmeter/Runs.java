@@ -1,0 +1,59 @@
+package enroll.jmeter;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.Properties;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The one run of this JVM: begun by the first sample, ended with the test. */
+final class Runs {
+    private static final Logger LOG = LoggerFactory.getLogger(Runs.class);
+    private static Run current;
+
+    private Runs() {}
+
+    /** Give the run of the test, and begin it if this is the first sample. */
+    static synchronized Run current(Parameters parameters) throws SamplerError {
+        String servers = parameters.bootstrapServers();
+        if (current == null) {
+            current = new Run(servers, parameters.properties());
+        } else if (!current.bootstrapServers.equals(servers)) {
+            throw SamplerError.badParameter("bootstrap_servers is \"" + servers + "\" here and \""
+                + current.bootstrapServers + "\" elsewhere in the test: write the same everywhere");
+        }
+        return current;
+    }
+
+    /** End the run, if there is one, and write its ledger to the file that the property names. */
+    static synchronized Optional<Ledger> end(Properties properties) throws InterruptedException {
+        if (current == null) {
+            return Optional.empty();
+        }
+        Ledger ledger;
+        try {
+            ledger = current.end();
+        } finally {
+            current = null;
+        }
+        LOG.info("Ledger: {}", ledger.json());
+        write(ledger, properties.getProperty("ledger.file", ""));
+        return Optional.of(ledger);
+    }
+
+    private static void write(Ledger ledger, String file) {
+        if (file.isEmpty()) {
+            return;
+        }
+        try {
+            Files.writeString(Path.of(file), ledger.json() + "\n");
+        } catch (IOException error) {
+            throw new UncheckedIOException(
+                "The ledger cannot be written to " + file + ": correct the property ledger.file",
+                error);
+        }
+    }
+}
