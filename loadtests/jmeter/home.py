@@ -1,4 +1,4 @@
-"""Builds the JMeter with our Kafka sampler in it, whenever its sources are newer than what is built."""
+"""Builds the JMeter that has our Kafka sampler in it, if a source is newer than what is built."""
 
 import fcntl
 import subprocess

@@ -30,6 +30,7 @@ final class ClientSettings {
             "enable.auto.commit", "false",
             "auto.offset.reset", "none", // what is lost is told, not skipped
             "allow.auto.create.topics", "false",
+            "default.api.timeout.ms", "10000",
             "client.id", "enroll-jmeter"));
         settings.putAll(named(properties, CONSUMER));
         settings.put("bootstrap.servers", bootstrapServers);

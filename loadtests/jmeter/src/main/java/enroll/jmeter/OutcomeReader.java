@@ -22,7 +22,8 @@ import org.slf4j.LoggerFactory;
 /** Reads all outcomes from the end that their topic has when it is made, in a thread of its own. */
 final class OutcomeReader {
     private static final Logger LOG = LoggerFactory.getLogger(OutcomeReader.class);
-    private static final Duration ANSWER_TIME_MAX = Duration.ofSeconds(10);
+    private static final Duration LAST_READ_TIME_MAX = Duration.ofSeconds(10);
+    private static final Duration CLOSE_TIME_MAX = Duration.ofSeconds(30);
     private static final Duration POLL_TIME_MAX = Duration.ofMillis(100);
 
     private final InstantSource clock;
@@ -50,7 +51,7 @@ final class OutcomeReader {
     }
 
     private void seekEnds() throws SamplerError {
-        List<PartitionInfo> found = consumer.partitionsFor(CloudEvent.OUTCOMES, ANSWER_TIME_MAX);
+        List<PartitionInfo> found = consumer.partitionsFor(CloudEvent.OUTCOMES);
         if (found == null || found.isEmpty()) {
             throw SamplerError.noKafka("Kafka has no topic " + CloudEvent.OUTCOMES
                 + ": start the services first (`enroll up`)", null);
@@ -59,7 +60,7 @@ final class OutcomeReader {
             .map(info -> new TopicPartition(info.topic(), info.partition()))
             .toList();
         consumer.assign(partitions);
-        consumer.endOffsets(partitions, ANSWER_TIME_MAX).forEach(consumer::seek);
+        consumer.endOffsets(partitions).forEach(consumer::seek);
     }
 
     /** Why outcomes cannot be read any more. */
@@ -70,7 +71,7 @@ final class OutcomeReader {
     /** Read what is there by now, and end. */
     void close() throws InterruptedException {
         isClosing = true;
-        thread.join(ANSWER_TIME_MAX.multipliedBy(3).toMillis());
+        thread.join(CLOSE_TIME_MAX.toMillis());
         if (thread.isAlive()) {
             failure = "Reading outcomes did not end in time: some may be missing.";
         }
@@ -81,7 +82,7 @@ final class OutcomeReader {
             while (!isClosing) {
                 read();
             }
-            readUntil(consumer.endOffsets(consumer.assignment(), ANSWER_TIME_MAX));
+            readUntil(consumer.endOffsets(consumer.assignment()));
         } catch (KafkaException error) {
             LOG.error("Reading outcomes failed", error);
             failure = "Reading outcomes failed (" + error.getMessage() + "): some may be missing.";
@@ -89,7 +90,7 @@ final class OutcomeReader {
     }
 
     private void readUntil(Map<TopicPartition, Long> ends) {
-        long deadlineMs = clock.millis() + ANSWER_TIME_MAX.toMillis();
+        long deadlineMs = clock.millis() + LAST_READ_TIME_MAX.toMillis();
         while (ends.entrySet().stream().anyMatch(e -> consumer.position(e.getKey()) < e.getValue())) {
             if (clock.millis() > deadlineMs) {
                 failure = "The last outcomes could not be read in time: some may be missing.";

@@ -8,7 +8,9 @@ import org.apache.jmeter.testelement.TestElement;
 /** The parameters of a Java Request: their names, their defaults, and how they are read. */
 final class Parameters {
     static final String SCHEDULE = "schedule";
+    static final String SCHEDULE_DEFAULT = "10 for 10";
     static final String IDLE_SECONDS = "idle_seconds";
+    static final String IDLE_SECONDS_DEFAULT = "5";
 
     private static final String SERVERS = "bootstrap_servers";
     private static final String SERVERS_PROPERTY = "kafka.bootstrap.servers";
@@ -58,7 +60,9 @@ final class Parameters {
     Asked asked() throws SamplerError {
         Request request = Request.of(
             text("term", ""), text("student", ""), text("sections", ""), text("deadline_seconds", ""));
-        return new Asked(request, milliseconds(TIMEOUT, TIMEOUT_DEFAULT), traceRatio());
+        double timeoutSeconds =
+            Numbers.positive(TIMEOUT, text(TIMEOUT, TIMEOUT_DEFAULT), SECONDS_MAX);
+        return new Asked(request, (long) (timeoutSeconds * 1000), traceRatio());
     }
 
     private double traceRatio() throws SamplerError {
@@ -66,8 +70,9 @@ final class Parameters {
         return text.equals("0") ? 0 : Numbers.positive(TRACE_RATIO, text, 1);
     }
 
-    long milliseconds(String name, String otherwise) throws SamplerError {
-        return (long) (Numbers.positive(name, text(name, otherwise), SECONDS_MAX) * 1000);
+    long idleMs() throws SamplerError {
+        String text = text(IDLE_SECONDS, IDLE_SECONDS_DEFAULT);
+        return (long) (Numbers.positiveSetting(IDLE_SECONDS, text, SECONDS_MAX) * 1000);
     }
 
     String text(String name, String otherwise) {

@@ -51,11 +51,7 @@ final class Results {
         result.setSuccessful(false);
         result.setResponseCode(error.code);
         result.setResponseMessage(error.getMessage());
-        switch (error.stops) {
-            case NOTHING -> { }
-            case THREAD -> result.setStopThread(true);
-            case TEST -> result.setStopTest(true);
-        }
+        result.setStopThread(error.endsThread);
         return result;
     }
 

@@ -39,7 +39,7 @@ final class Run {
     /** Connect: the reader first, so that it misses no outcome. */
     Run(String bootstrapServers, Properties properties) throws SamplerError {
         this.bootstrapServers = bootstrapServers;
-        openMax = (int) Numbers.positive(
+        openMax = (int) Numbers.positiveSetting(
             OPEN_MAX, properties.getProperty(OPEN_MAX, "100000"), Integer.MAX_VALUE);
         var forReader = ClientSettings.consumer(bootstrapServers, properties);
         var forPublisher = ClientSettings.producer(bootstrapServers, properties);
@@ -57,7 +57,7 @@ final class Run {
             ? error.getMessage()
             : error.getMessage() + ": " + error.getCause().getMessage();
         if (error instanceof ConfigException || error.getCause() instanceof ConfigException) {
-            return SamplerError.badSettings("Kafka's client does not take its settings (" + why
+            return SamplerError.badSetting("Kafka's client does not take its settings (" + why
                 + "): correct bootstrap_servers, or the properties kafka.*", error);
         }
         return SamplerError.noKafka("Kafka does not answer at " + bootstrapServers + " (" + why

@@ -13,6 +13,7 @@ import org.slf4j.LoggerFactory;
 final class Runs {
     private static final Logger LOG = LoggerFactory.getLogger(Runs.class);
     private static Run current;
+    private static SamplerError failure;
 
     private Runs() {}
 
@@ -20,16 +21,31 @@ final class Runs {
     static synchronized Run current(Parameters parameters) throws SamplerError {
         String servers = parameters.bootstrapServers();
         if (current == null) {
-            current = new Run(servers, parameters.properties());
+            current = begun(servers, parameters.properties());
         } else if (!current.bootstrapServers.equals(servers)) {
-            throw SamplerError.badParameter("bootstrap_servers is \"" + servers + "\" here and \""
-                + current.bootstrapServers + "\" elsewhere in the test: write the same everywhere");
+            throw SamplerError.badSetting("bootstrap_servers is \"" + servers + "\" here and \""
+                + current.bootstrapServers + "\" elsewhere in the test: write the same everywhere",
+                null);
         }
         return current;
     }
 
+    /** Where one sample could not connect, the others need not wait as long to be told the same. */
+    private static Run begun(String servers, Properties properties) throws SamplerError {
+        if (failure != null) {
+            throw failure;
+        }
+        try {
+            return new Run(servers, properties);
+        } catch (SamplerError error) {
+            failure = error;
+            throw error;
+        }
+    }
+
     /** End the run, if there is one, and write its ledger to the file that the property names. */
     static synchronized Optional<Ledger> end(Properties properties) throws InterruptedException {
+        failure = null;
         if (current == null) {
             return Optional.empty();
         }

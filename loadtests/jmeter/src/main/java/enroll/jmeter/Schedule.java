@@ -59,8 +59,8 @@ record Schedule(List<Stage> stages) {
     }
 
     private static SamplerError wrong(String text) {
-        return SamplerError.badSchedule("schedule is \"" + text + "\": write requests a second and"
-            + " for how many seconds, such as 100 for 30, or 0..300 for 30, 300 for 60");
+        return SamplerError.badSetting("schedule is \"" + text + "\": write requests a second and"
+            + " for how many seconds, such as 100 for 30, or 0..300 for 30, 300 for 60", null);
     }
 
     /** How many requests it has. */

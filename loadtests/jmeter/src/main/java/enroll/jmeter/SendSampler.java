@@ -7,19 +7,17 @@ import org.apache.jmeter.samplers.SampleResult;
 
 /** Publishes requests on schedule, and leaves what becomes of them to a CollectSampler. */
 public final class SendSampler extends RunSampler {
-    private static final String SCHEDULE_DEFAULT = "10 for 10";
-
     @Override
     public Arguments getDefaultParameters() {
         Arguments defaults = Parameters.ofRequests();
-        defaults.addArgument(Parameters.SCHEDULE, SCHEDULE_DEFAULT);
+        defaults.addArgument(Parameters.SCHEDULE, Parameters.SCHEDULE_DEFAULT);
         return defaults;
     }
 
     @Override
     SampleResult sample(Run run, Parameters parameters, JavaSamplerContext context)
             throws SamplerError, InterruptedException {
-        String schedule = parameters.text(Parameters.SCHEDULE, SCHEDULE_DEFAULT);
+        String schedule = parameters.text(Parameters.SCHEDULE, Parameters.SCHEDULE_DEFAULT);
         OptionalLong dueMs = run.pace(parameters.elementName(), schedule).nextDueMs();
         if (dueMs.isEmpty()) {
             context.getJMeterContext().getThread().stop();

@@ -1,6 +1,7 @@
 package enroll.jmeter;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -50,7 +51,7 @@ class MessageTest {
     void aDeadlineThatIsNotGivenIsNotWritten() throws Exception {
         Request request = Request.of("fall", "S1", "1", "");
 
-        assertTrue(!request.body(ID).contains("deadline"), request.body(ID));
+        assertFalse(request.body(ID).contains("deadline"), request.body(ID));
     }
 
     @ParameterizedTest
@@ -71,7 +72,7 @@ class MessageTest {
             SamplerError.class, () -> Request.of(term, student, sections, deadline));
 
         assertEquals("bad_parameter", error.code);
-        assertEquals(SamplerError.Stops.NOTHING, error.stops);
+        assertFalse(error.endsThread);
         assertTrue(error.getMessage().contains(says), error.getMessage());
     }
 

@@ -66,7 +66,7 @@ class ScheduleTest {
         var error = assertThrows(SamplerError.class, () -> Schedule.parse(text));
 
         assertEquals("bad_parameter", error.code);
-        assertEquals(SamplerError.Stops.THREAD, error.stops);
+        assertTrue(error.endsThread);
         assertTrue(error.getMessage().contains("100 for 30"), error.getMessage());
     }
 
