@@ -68,9 +68,14 @@ final class OutcomeReader {
         return Optional.ofNullable(failure);
     }
 
+    /** Do not wait for it. */
+    void stop() {
+        isClosing = true;
+    }
+
     /** Read what is there by now, and end. */
     void close() throws InterruptedException {
-        isClosing = true;
+        stop();
         thread.join(CLOSE_TIME_MAX.toMillis());
         if (thread.isAlive()) {
             failure = "Reading outcomes did not end in time: some may be missing.";

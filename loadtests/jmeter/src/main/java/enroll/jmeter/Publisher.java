@@ -9,6 +9,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.InterruptException;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /** Publishes requests; the partition follows from the key as in every client of the system. */
@@ -50,7 +51,16 @@ final class Publisher {
     }
 
     /** Wait for the last acknowledgements. */
-    void close() {
-        producer.close(CLOSE_TIME_MAX);
+    void close() throws InterruptedException {
+        try {
+            producer.close(CLOSE_TIME_MAX);
+        } catch (InterruptException error) {
+            throw (InterruptedException) new InterruptedException().initCause(error);
+        }
+    }
+
+    /** Wait for nothing any more. */
+    void stop() {
+        producer.close(Duration.ZERO);
     }
 }

@@ -45,8 +45,13 @@ final class Run {
         var forPublisher = ClientSettings.producer(bootstrapServers, properties);
         try {
             reader = new OutcomeReader(forReader, clock, book::heard);
+        } catch (KafkaException error) {
+            throw explained(error);
+        }
+        try {
             publisher = new Publisher(forPublisher);
         } catch (KafkaException error) {
+            reader.stop();
             throw explained(error);
         }
         deadlines.scheduleAtFixedRate(book::expire, TICK_MS, TICK_MS, TimeUnit.MILLISECONDS);
@@ -129,13 +134,20 @@ final class Run {
     }
 
     /** Wait until every request has its outcome or its deadline, and give the counts. */
-    Ledger end() throws InterruptedException {
-        while (book.openCount() > 0) { // each ends at its deadline at the latest
-            Thread.sleep(TICK_MS);
+    Ledger end() {
+        try {
+            while (book.openCount() > 0) { // each ends at its deadline at the latest
+                Thread.sleep(TICK_MS);
+            }
+            publisher.close();
+            reader.close();
+        } catch (InterruptedException stopped) { // the ledger tells what is open
+            Thread.currentThread().interrupt();
+        } finally {
+            publisher.stop();
+            reader.stop();
+            deadlines.shutdown();
         }
-        publisher.close();
-        reader.close();
-        deadlines.shutdown();
         return book.ledger(unreported.size(), reader.failure());
     }
 }

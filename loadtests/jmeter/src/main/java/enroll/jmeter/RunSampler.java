@@ -34,10 +34,6 @@ public abstract class RunSampler extends AbstractJavaSamplerClient {
     /** JMeter calls it when the whole test has ended, for each thread that sampled. */
     @Override
     public final void teardownTest(JavaSamplerContext context) {
-        try {
-            Runs.end(context.getJMeterProperties());
-        } catch (InterruptedException stopped) {
-            Thread.currentThread().interrupt();
-        }
+        Runs.end(context.getJMeterProperties());
     }
 }

@@ -12,6 +12,7 @@ import org.slf4j.LoggerFactory;
 /** The one run of this JVM: begun by the first sample, ended with the test. */
 final class Runs {
     private static final Logger LOG = LoggerFactory.getLogger(Runs.class);
+    private static final String LEDGER_FILE = "ledger.file";
     private static Run current;
     private static SamplerError failure;
 
@@ -36,6 +37,7 @@ final class Runs {
             throw failure;
         }
         try {
+            requireFolder(ledgerFile(properties));
             return new Run(servers, properties);
         } catch (SamplerError error) {
             failure = error;
@@ -44,20 +46,36 @@ final class Runs {
     }
 
     /** End the run, if there is one, and write its ledger to the file that the property names. */
-    static synchronized Optional<Ledger> end(Properties properties) throws InterruptedException {
+    static synchronized Optional<Ledger> end(Properties properties) {
         failure = null;
         if (current == null) {
             return Optional.empty();
         }
-        Ledger ledger;
-        try {
-            ledger = current.end();
-        } finally {
-            current = null;
-        }
+        Ledger ledger = current.end();
+        current = null;
+        String file = ledgerFile(properties);
         LOG.info("Ledger: {}", ledger.json());
-        write(ledger, properties.getProperty("ledger.file", ""));
+        boolean isStopped = Thread.interrupted(); // an interrupted thread cannot write a file
+        try {
+            write(ledger, file);
+        } finally {
+            if (isStopped) {
+                Thread.currentThread().interrupt();
+            }
+        }
         return Optional.of(ledger);
+    }
+
+    private static String ledgerFile(Properties properties) {
+        return properties.getProperty(LEDGER_FILE, "");
+    }
+
+    /** Better told now than after the whole test. */
+    private static void requireFolder(String file) throws SamplerError {
+        if (!file.isEmpty() && !Files.isWritable(Path.of(file).toAbsolutePath().getParent())) {
+            throw SamplerError.badSetting("the property " + LEDGER_FILE + " is \"" + file
+                + "\": make its folder, or name a file that can be written", null);
+        }
     }
 
     private static void write(Ledger ledger, String file) {
@@ -68,7 +86,7 @@ final class Runs {
             Files.writeString(Path.of(file), ledger.json() + "\n");
         } catch (IOException error) {
             throw new UncheckedIOException(
-                "The ledger cannot be written to " + file + ": correct the property ledger.file",
+                "The ledger cannot be written to " + file + ": correct the property " + LEDGER_FILE,
                 error);
         }
     }

@@ -1,5 +1,6 @@
 package enroll.jmeter;
 
+import java.util.HexFormat;
 import java.util.random.RandomGenerator;
 
 /** Begins a trace for each request, as W3C Trace Context writes it. */
@@ -10,7 +11,11 @@ final class Traceparent {
     static String begin(RandomGenerator random, double ratio) {
         String flags = random.nextDouble() < ratio ? "01" : "00";
         // All zeros mean that there is no trace: one bit is always set.
-        return String.format("00-%016x%016x-%016x-%s",
-            random.nextLong(), random.nextLong() | 1, random.nextLong() | 1, flags);
+        String traceId = hex(random.nextLong()) + hex(random.nextLong() | 1);
+        return "00-" + traceId + "-" + hex(random.nextLong() | 1) + "-" + flags;
+    }
+
+    private static String hex(long bits) {
+        return HexFormat.of().toHexDigits(bits);
     }
 }
