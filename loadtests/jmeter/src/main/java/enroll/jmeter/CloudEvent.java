@@ -13,8 +13,9 @@ final class CloudEvent {
     static final String OUTCOMES = "enrollment.events";
     static final String SOURCE = "/loadtests/jmeter";
 
-    private static final DateTimeFormatter MICROSECONDS =
-        DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ss.SSSSSS'+00:00'").withZone(ZoneOffset.UTC);
+    private static final DateTimeFormatter MICROSECONDS = DateTimeFormatter
+        .ofPattern("yyyy-MM-dd'T'HH:mm:ss.SSSSSS'+00:00'")
+        .withZone(ZoneOffset.UTC);
 
     private CloudEvent() {}
 

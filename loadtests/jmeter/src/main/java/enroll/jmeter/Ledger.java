@@ -50,7 +50,8 @@ record Ledger(
             found.add(open + " were still open when the test ended.");
         }
         if (unreported > 0) {
-            found.add(unreported + " ended and have no sample: no CollectSampler was there, or it had ended before.");
+            found.add(unreported + " ended and have no sample:"
+                + " no CollectSampler was there, or it had ended before.");
         }
         if (duplicates > 0) {
             found.add(duplicates + " outcomes came for enrollments that had one already.");

@@ -23,7 +23,8 @@ final class OutcomeParser {
             return Optional.empty();
         }
         return switch (type) {
-            case "EnrollmentConfirmed" -> Optional.of(outcome(header, Kind.CONFIRMED, "", "", body));
+            case "EnrollmentConfirmed" ->
+                Optional.of(outcome(header, Kind.CONFIRMED, "", "", body));
             case "EnrollmentRejected" -> Optional.of(rejected(header, body));
             case "EnrollmentCancelled" -> cancelled(header, body);
             default -> Optional.empty();
@@ -50,7 +51,8 @@ final class OutcomeParser {
     }
 
     private static Outcome outcome(
-            Function<String, String> header, Kind kind, String reasons, String sentence, String body) {
+            Function<String, String> header, Kind kind, String reasons, String sentence,
+            String body) {
         return new Outcome(
             id(header, "ce_subject"), id(header, "ce_id"), kind, reasons, sentence, body);
     }

@@ -96,7 +96,7 @@ final class OutcomeReader {
 
     private void readUntil(Map<TopicPartition, Long> ends) {
         long deadlineMs = clock.millis() + LAST_READ_TIME_MAX.toMillis();
-        while (ends.entrySet().stream().anyMatch(e -> consumer.position(e.getKey()) < e.getValue())) {
+        while (ends.keySet().stream().anyMatch(one -> consumer.position(one) < ends.get(one))) {
             if (clock.millis() > deadlineMs) {
                 failure = "The last outcomes could not be read in time: some may be missing.";
                 return;

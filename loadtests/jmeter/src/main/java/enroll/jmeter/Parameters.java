@@ -59,7 +59,10 @@ final class Parameters {
 
     Asked asked() throws SamplerError {
         Request request = Request.of(
-            text("term", ""), text("student", ""), text("sections", ""), text("deadline_seconds", ""));
+            text("term", ""),
+            text("student", ""),
+            text("sections", ""),
+            text("deadline_seconds", ""));
         double timeoutSeconds =
             Numbers.positive(TIMEOUT, text(TIMEOUT, TIMEOUT_DEFAULT), SECONDS_MAX);
         return new Asked(request, (long) (timeoutSeconds * 1000), traceRatio());

@@ -45,7 +45,8 @@ record Request(String term, String student, List<String> sections, OptionalDoubl
     }
 
     private static List<String> sections(String text) throws SamplerError {
-        List<String> sections = BETWEEN_SECTIONS.splitAsStream(text).filter(s -> !s.isEmpty()).toList();
+        List<String> sections =
+            BETWEEN_SECTIONS.splitAsStream(text).filter(one -> !one.isEmpty()).toList();
         if (sections.isEmpty() || sections.size() > SECTIONS_MAX) {
             throw SamplerError.badParameter("sections has " + sections.size() + " ids: write 1 to "
                 + SECTIONS_MAX + ", with spaces, commas or ; between them");

@@ -16,7 +16,8 @@ class OutcomeParserTest {
 
     @Test
     void aConfirmationIsAnOutcome() throws Exception {
-        Outcome outcome = OutcomeParser.parse(headers("EnrollmentConfirmed")::get, "{}").orElseThrow();
+        Outcome outcome =
+            OutcomeParser.parse(headers("EnrollmentConfirmed")::get, "{}").orElseThrow();
 
         assertEquals(ENROLLMENT, outcome.enrollmentId());
         assertEquals(EVENT, outcome.eventId());
@@ -31,7 +32,8 @@ class OutcomeParserTest {
               {"code": "time_conflict", "section_id": "3.31", "detail": "They, too."},
               {"code": "credit_limit", "detail": "Too much."}]}""";
 
-        Outcome outcome = OutcomeParser.parse(headers("EnrollmentRejected")::get, body).orElseThrow();
+        Outcome outcome =
+            OutcomeParser.parse(headers("EnrollmentRejected")::get, body).orElseThrow();
 
         assertEquals("rejected:credit_limit+time_conflict", outcome.code());
         assertEquals("They meet at once.", outcome.sentence());
