@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test proof fuzz drills alert-drills mutants frameworks lint schemas monitoring lock clean
+.PHONY: help install demo test proof fuzz drills alert-drills jmeter mutants frameworks lint schemas monitoring lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ drills: install  ## kill and stall one thing after the other, and measure each r
 
 alert-drills: install  ## cause each alert, see it fire and go, and measure how soon
 	ENROLL_STATE_DIR=.enroll/drills $(BIN)/python -m loadtests.drills
+
+jmeter: install  ## play JMeter's plans, and judge what they show
+	loadtests/jmeter/run_tests.sh all
 
 mutants: install build/mutmut/installed  ## change the decisions in every small way: does a test fail?
 	PYTHONPATH=$(CURDIR)/build/mutmut $(BIN)/python -m services.simulation.mutation
