@@ -25,6 +25,7 @@ from loadtests.jmeter.targets import judge_audit, judge_ledger, judge_samples
 from shared.clock import system_clock
 
 WARM_UP: Final = {"threads": "20", "rampup": "2", "rate": "60"}
+OF_THE_DAY: Final = "inscription"  # the one plan that plays the day's own requests
 SCARCITY: Final = 4  # so many ask for each seat in the rush
 USUAL: Final = {"threads": 50, "loops": 10}
 PORT_OF: Final = {"http": 80, "https": 443}
@@ -83,7 +84,9 @@ def _data(options: Options, found: Ground, run: str, say: Say) -> Path:
     assert found.kafka_url is not None
     assert found.private_key is not None
     folder = options.results / f"run-{run}" / "data"
-    wishes = Wishes(run, rush_seats=rush_seats(options.properties))
+    needs_day = any(plan.name == OF_THE_DAY for plan in options.plans)
+    days = Wishes.days if needs_day else 0
+    wishes = Wishes(run, days=days, rush_seats=rush_seats(options.properties))
     make_data(
         folder,
         read_day(DAY),

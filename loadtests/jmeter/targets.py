@@ -126,7 +126,14 @@ def judge_ledger(ledger: Mapping[str, Any] | None) -> Verdict:
     is_sound = ledger.get("adds_up") is True and not problems
     counts = ", ".join(
         f"{name} {ledger.get(name, '?')}"
-        for name in ("sent", "confirmed", "rejected", "timed_out", "unacknowledged")
+        for name in (
+            "sent",
+            "confirmed",
+            "rejected",
+            "timed_out",
+            "unacknowledged",
+            "send_delay_ms_max",
+        )
     )
     return Verdict(target, is_sound, "; ".join([*problems, counts]))
 
