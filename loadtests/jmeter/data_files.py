@@ -19,6 +19,14 @@ from shared.events import SectionPublished
 from shared.identifiers import CourseId, SectionId, Term
 
 DAY: Final = Path(__file__).parents[1] / "data" / "pu-cs-fal07"
+FILES: Final = {
+    "inscription.csv",
+    "students.csv",
+    "rush.csv",
+    "rush_sections.csv",
+    "idempotency.csv",
+    "staff.csv",
+}
 AMPLE_SECTIONS: Final = 50  # named S000 to S049; the plans draw from S010 to S049
 AMPLE_SEATS: Final = 1_000_000
 RUSH_SECTIONS: Final = 5
@@ -72,6 +80,7 @@ def make_data(
     ]
     for name, header, rows in files:
         _write(folder / name, header, rows)
+    assert {name for name, _, _ in files} == FILES
     say(f"wrote the plans' files to {folder}")
 
 

@@ -14,7 +14,7 @@ ENVIRONMENT: Final = """
 Each option has an environment variable of its name in capitals (HOST, THREADS, P95_SECONDS, …).
 Exit code 0: all targets are met; 1: one is missed; 2: it could not be played.
 """
-PROPERTIES: Final = ("threads", "rampup", "loops", "rate", "duration", "schedule")
+NUMBERS: Final = ("threads", "rampup", "loops", "rate", "duration")
 PRIVATE_KEY: Final = "private_key"
 
 
@@ -42,7 +42,10 @@ class Options:
 def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     """Read them; raises OptionsError where one is bad."""
     given = vars(_parser(environment).parse_args(arguments))
-    properties = {name: given[name] for name in PROPERTIES if given[name] is not None}
+    numbers = {name: given[name] for name in NUMBERS if given[name] is not None}
+    properties = {name: _whole(name, text) for name, text in numbers.items()}
+    if given["schedule"] is not None:
+        properties["schedule"] = given["schedule"]
     properties |= dict(_property(text) for text in given["J"])
     return Options(
         plans=chosen(given["plans"]),
@@ -142,6 +145,12 @@ def _number(name: str, text: str) -> float:
     if not 0 <= number < float("inf"):
         raise OptionsError(f"--{name} {text}: write a number from 0, such as 1.5")
     return number
+
+
+def _whole(name: str, text: str) -> str:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise OptionsError(f"--{name} {text}: write a whole number from 1")
+    return text
 
 
 def _path(text: str | None) -> Path | None:

@@ -13,7 +13,7 @@ from deploy.local.errors import StackError
 from loadtests.day.dataset import read_day
 from loadtests.day.running import audited
 from loadtests.jmeter.data import signers_of
-from loadtests.jmeter.data_files import DAY, RUSH_SECTIONS, Wishes, make_data
+from loadtests.jmeter.data_files import DAY, FILES, RUSH_SECTIONS, Wishes, make_data
 from loadtests.jmeter.ground import Ground, ground
 from loadtests.jmeter.home import home
 from loadtests.jmeter.jtl import read_jtl
@@ -64,6 +64,8 @@ def run_tests(options: Options, say: Say) -> list[Result]:
     jmeter_home = options.jmeter_home or home()
     if not (jmeter_home / JAR).exists():
         raise StackError(f"{jmeter_home} is no JMeter: it has no {JAR}.")
+    if options.data is not None:
+        _require_files(options.data)
     results: list[Result] = []
     summary = Path()
     with ground(options, say) as found:
@@ -96,6 +98,15 @@ def _data(options: Options, found: Ground, run: str, say: Say) -> Path:
         say=say,
     )
     return folder
+
+
+def _require_files(folder: Path) -> None:
+    missing = sorted(name for name in FILES if not (folder / name).is_file())
+    if missing:
+        raise StackError(
+            f"{folder} has no {', '.join(missing)}: make them by `python -m loadtests.jmeter.data "
+            f"--folder {folder}`, or leave out --data."
+        )
 
 
 def rush_seats(properties: Mapping[str, str]) -> int:

@@ -43,6 +43,8 @@ def test_options_win_over_the_environment() -> None:
         (["health", "--p95-seconds", "fast"], "write a number"),
         (["health", "--per-second", "-1"], "write a number"),
         (["health", "--warm-up", "nan"], "write a number"),
+        (["health", "--threads", "0"], "write a whole number from 1"),
+        (["health", "--rampup", "1.5"], "write a whole number from 1"),
         (["health", "-J", "think_ms"], "write -J NAME=VALUE"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -104,7 +105,7 @@ def test_each_missed_target_is_told_in_a_sentence_and_ends_with_code_1(
 
 def with_other_seats(data: Path, folder: Path) -> None:
     """Copy what a plan reads, but have it expect more seats than there are."""
-    (folder / "rush.csv").write_bytes((data / "rush.csv").read_bytes())
+    shutil.copytree(data, folder, dirs_exist_ok=True)
     header, *sections = (data / "rush_sections.csv").read_text().splitlines()
     more = [f"{section.rpartition(',')[0]},99" for section in sections]
     (folder / "rush_sections.csv").write_text("\n".join([header, *more, ""]))
@@ -120,16 +121,18 @@ def test_a_host_that_does_not_answer_is_refused_with_what_to_do(
     assert "without --host a stack is started here" in done.stderr
 
 
-def test_what_another_host_lacks_is_said_before_anything_is_played(
+def test_what_is_lacking_is_said_before_anything_is_played(
     environment: dict[str, str],
 ) -> None:
     found = stack.status(Path(environment["ENROLL_STATE_DIR"]))
     [url] = [one.url for one in found.services.values() if one.url is not None]
 
+    without_files = run_tests(environment, "health", "--data", ".")
     without_key = run_tests(environment, "health", "--host", url)
     without_databases = run_tests(environment, "health", "--host", url, "--data", ".")
 
-    assert (without_key.returncode, without_databases.returncode) == (2, 2)
+    assert {without_files.returncode, without_key.returncode, without_databases.returncode} == {2}
+    assert "make them by `python -m loadtests.jmeter.data" in without_files.stderr
     assert "give --private-key FILE" in without_key.stderr
     assert "or say --no-audit" in without_databases.stderr
 
