@@ -14,7 +14,7 @@ from deploy.local.errors import StackError
 from deploy.local.tokens import issuer_with
 from loadtests.day.dataset import read_day
 from loadtests.jmeter.data_files import DAY, Signers, Wishes, make_data
-from services.cli.target import KAFKA_VARIABLE
+from loadtests.jmeter.ground import KAFKA_VARIABLE
 from shared.clock import system_clock
 from shared.errors import EnrollmentSystemError
 

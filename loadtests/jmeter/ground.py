@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
-from deploy.local import keys, postgres, services, stack
+from deploy.local import keys, postgres, servers, services, stack
 from deploy.local.errors import StackError
 from deploy.local.status import Status
 from loadtests.jmeter.options import Options
 from loadtests.jmeter.process import Say
-from services.cli.target import KAFKA_VARIABLE, POSTGRES_VARIABLE, with_database
 from shared.choreography import Service
 
 STATE_DIR: Final = Path(".enroll/jmeter")
 ANSWER_SECONDS: Final = 10.0
+KAFKA_VARIABLE: Final = servers.VARIABLES["kafka"]
+POSTGRES_VARIABLE: Final = servers.VARIABLES["postgres"]
 NAMES: Final = (*Service, services.INGRESS)
 
 
@@ -70,8 +72,12 @@ def _elsewhere(host: str, options: Options) -> Ground:
     _require_answer(host)
     kafka_url, admin_url = os.environ.get(KAFKA_VARIABLE), os.environ.get(POSTGRES_VARIABLE)
     _require_all_told(options, kafka_url, admin_url)
-    urls = {name: with_database(admin_url, name) for name in NAMES} if admin_url else None
+    urls = {name: _as_administrator(admin_url, name) for name in NAMES} if admin_url else None
     return Ground(host, kafka_url, urls, options.private_key)
+
+
+def _as_administrator(admin_url: str, name: str) -> str:
+    return urlsplit(admin_url)._replace(path=f"/{name}").geturl()
 
 
 def _require_answer(host: str) -> None:

@@ -122,14 +122,16 @@ def test_a_host_that_does_not_answer_is_refused_with_what_to_do(
 
 
 def test_what_is_lacking_is_said_before_anything_is_played(
-    environment: dict[str, str],
+    environment: dict[str, str], played: "subprocess.CompletedProcess[str]"
 ) -> None:
+    assert played.returncode == 0, played.stdout + played.stderr
+    [data] = results_of(environment, "run-*/data")
     found = stack.status(Path(environment["ENROLL_STATE_DIR"]))
     [url] = [one.url for one in found.services.values() if one.url is not None]
 
     without_files = run_tests(environment, "health", "--data", ".")
     without_key = run_tests(environment, "health", "--host", url)
-    without_databases = run_tests(environment, "health", "--host", url, "--data", ".")
+    without_databases = run_tests(environment, "health", "--host", url, "--data", str(data))
 
     assert {without_files.returncode, without_key.returncode, without_databases.returncode} == {2}
     assert "make them by `python -m loadtests.jmeter.data" in without_files.stderr
