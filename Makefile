@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test proof fuzz drills alert-drills jmeter mutants frameworks lint schemas monitoring lock clean
+.PHONY: help install demo test long-tests proof fuzz drills alert-drills jmeter mutants frameworks lint schemas monitoring lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ demo: install  ## run a small real registration day through the whole system
 
 test: install lint  ## every default test, on real Kafka and PostgreSQL
 	$(BIN)/pytest -n 2
+
+long-tests: install  ## the tests that play whole experiments: overload, drills, lost answers, nights of trouble
+	$(BIN)/pytest -n 2 -m long
 
 proof: install  ## simulator, explorer, planted bugs, a storm: what speaks for the promises, in an hour
 	$(BIN)/enroll simulate --seeds 21000 --minutes 25
@@ -81,4 +84,4 @@ lock:  ## renew requirements.lock (needs uv)
 		--constraints ../../requirements.lock requirements.in -o requirements.lock
 
 clean:  ## forget the Python environment and caches
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build loadtests/jmeter/target *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,6 +30,7 @@ def test_each_alert_has_a_drill_and_no_drill_is_left_over() -> None:
     assert {alert.name for alert in ALERTS} == DRILLS.keys()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("_own_servers")
 def test_alerts_fire_when_they_should_and_go_when_it_is_over(tmp_path: Path) -> None:

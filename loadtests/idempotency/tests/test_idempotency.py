@@ -40,6 +40,7 @@ def test_three_requests_of_ten_are_repeated_in_each_of_three_ways() -> None:
     assert all(150 < count < 250 for count in (later, again - later, hung_up))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_hundreds_of_requests_are_each_decided_once_while_redis_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

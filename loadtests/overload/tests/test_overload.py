@@ -32,6 +32,7 @@ def _own_servers(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_what_is_too_much_is_refused_in_order_and_nothing_that_was_accepted_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,7 +16,7 @@ from services.tests.saga.client import Mail, message, request_body
 from services.tests.saga.waiting import eventually
 from shared.relay import LEASE_LOCK
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 LETTERS = "SELECT * FROM dead_letter WHERE event_type = $1 ORDER BY id DESC LIMIT 1"
 CLAIMS = "SELECT * FROM claim WHERE enrollment_id = $1"
