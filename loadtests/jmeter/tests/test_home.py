@@ -101,6 +101,7 @@ def names_in(jar: Path) -> set[str]:
         return set(opened.namelist())
 
 
+@pytest.mark.long
 def test_the_one_jar_brings_every_sampler_and_kafkas_client() -> None:
     jar = home() / SAMPLER_JAR
     with zipfile.ZipFile(jar) as opened:
@@ -113,6 +114,7 @@ def test_the_one_jar_brings_every_sampler_and_kafkas_client() -> None:
     assert "org/apache/kafka/clients/producer/KafkaProducer.class" in classes
 
 
+@pytest.mark.long
 def test_the_one_jar_brings_no_class_that_jmeter_has() -> None:
     jmeter = home()
     others = [jar for jar in (jmeter / "lib").rglob("*.jar") if jar != jmeter / SAMPLER_JAR]

@@ -23,7 +23,7 @@ from shared.events import EnrollmentRequested
 from shared.message import Arrival
 from shared.records import key_of, message_of
 
-pytestmark = pytest.mark.timeout(BUILD_SECONDS_MAX + 300)
+pytestmark = [pytest.mark.timeout(BUILD_SECONDS_MAX + 300), pytest.mark.long]
 
 PLAN = Path(__file__).with_name("modes.jmx")
 RUN_SECONDS_MAX = 240.0
