@@ -17,7 +17,7 @@ from deploy.local.servers import VARIABLES
 from deploy.local.services import Count
 from deploy.local.state import Plan
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 RUN_TESTS = Path(__file__).parents[1] / "run_tests.sh"
 ONE = Count(instances=1, ingresses=1)
