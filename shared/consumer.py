@@ -71,6 +71,7 @@ class BatchConsumer(threading.Thread):
         self._carried_since_seconds = 0.0
         self._probe_at_seconds = 0.0
         self._ends_at_seconds = 0.0
+        self._was_fenced_soon = False
         self.has_joined = False
         self.failure: BaseException | None = None
 
@@ -109,17 +110,19 @@ class BatchConsumer(threading.Thread):
             self.failure = error
 
     def _read_as_a_member(self) -> None:
-        """Read until stopped, or until a member of long standing has lost its place.
+        """Read until stopped, or until this member has lost its place.
 
-        A broker that stood still may fence off whoever comes back; then it is enough to join anew.
-        So may a second process of the same name, and of those the newcomer must fail, visibly.
+        A broker that stood still or was away may fence off whoever comes back; then it is enough to
+        join anew. So may a second process of the same name, again and again: one must fail visibly.
         """
         since_seconds = self._monotonic()
         try:
             self._read_until_stopped()
         except MemberFencedError as error:
-            if self._monotonic() - since_seconds < REJOIN_SECONDS:
+            is_soon = self._monotonic() - since_seconds < REJOIN_SECONDS
+            if is_soon and self._was_fenced_soon:
                 raise
+            self._was_fenced_soon = is_soon
             LOGGER.warning("joins the group anew: %s", error)
             self._positions.clear()
             self._ends.clear()

@@ -411,10 +411,11 @@ def is_fenced(consumer: Consumer) -> bool:
     return error is not None and error.code() == KafkaError._FATAL
 
 
-async def test_a_member_of_long_standing_that_is_fenced_off_joins_anew(
-    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rejoin_seconds", [0.0, 600.0], ids=["of long standing", "young"])
+async def test_a_member_that_is_fenced_off_joins_anew(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch, rejoin_seconds: float
 ) -> None:
-    monkeypatch.setattr("shared.consumer.REJOIN_SECONDS", 0.0)
+    monkeypatch.setattr("shared.consumer.REJOIN_SECONDS", rejoin_seconds)
     topic, group = new_topic(servers.kafka_url), unique("group")
     produce(servers.kafka_url, topic, numbers(0, 3))
 
