@@ -21,7 +21,7 @@ _claims: dict[int, int] = {}  # of this process: a file for each port, locked as
 def keep_or_choose(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
     """A port for each name: the remembered one as long as nobody else has taken it.
 
-    It is this process's until that ends: others that choose at the same time get other ports.
+    It is this process's until that ends, or hands it over: others get other ports meanwhile.
     """
     chosen: dict[str, int] = {}
     for name in names:
@@ -30,6 +30,12 @@ def keep_or_choose(names: Iterable[str], remembered: Mapping[str, int]) -> dict[
         keeps = port is not None and is_free(port) and _claim(port)
         chosen[name] = port if port is not None and keeps else _choose(taken)
     return chosen
+
+
+def hand_over(chosen: Iterable[int]) -> None:
+    """Let another process, such as a supervisor, have ports that were chosen here."""
+    for port in chosen:
+        os.close(_claims.pop(port))
 
 
 def _choose(taken: set[int]) -> int:

@@ -122,6 +122,7 @@ def _detoured(state_dir: Path, count: Count, quick_start: bool) -> tuple[Plan, l
     names = [*servers.port_names({}), *listeners, *services.port_names(plans)]
     port_of = ports.keep_or_choose([*names, *(link_name(*link) for link in links)], {})
     state.save(state_dir, state.State(ports={name: port_of[name] for name in names}))
+    ports.hand_over(port_of[name] for name in names)
     for plan in plans:
         to = {server: port_of[link_name(plan.name, server)] for server in _linked(plan)}
         plan.detour = Detour(kafka=to[KAFKA], postgres=to[POSTGRES], redis=to.get(valkey.NAME))

@@ -41,3 +41,13 @@ def test_a_port_that_another_process_has_chosen_is_not_chosen_before_it_listens(
 
     assert meanwhile != port
     assert afterwards == port
+
+
+def test_a_port_that_was_handed_over_is_chosen_by_the_process_that_remembers_it() -> None:
+    port = ports.keep_or_choose(["a"], {})["a"]
+    command = f"from deploy.local import ports; print(ports.keep_or_choose(['a'], {{'a': {port}}}))"
+
+    ports.hand_over([port])
+    chosen = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
+
+    assert chosen.stdout.decode().strip() == f"{{'a': {port}}}"

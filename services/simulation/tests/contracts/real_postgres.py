@@ -31,6 +31,11 @@ from shared.letter_rows import PostgresLetters
 from shared.relay import lease
 from shared.unit import PostgresUnit
 
+LOOKS_MAX = 40
+LOCK_WAITS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 STORES: dict[Service, ModuleType] = {
     Service.ENROLLMENT: enrollment_store,
     Service.STUDENT: student_store,
@@ -70,9 +75,18 @@ class RealPostgres(Postgres):
         return await asyncio.wait_for(work, PATIENCE_SECONDS)
 
     async def start(self, work: Coroutine[Any, Any, Any]) -> Started:
+        """Begin some work, and give it once it is done or waits for a lock."""
+        before = await self._lock_waits()
         task = asyncio.create_task(work)
-        await asyncio.wait([task], timeout=QUIET_SECONDS)
+        for _ in range(LOOKS_MAX):
+            await asyncio.wait([task], timeout=QUIET_SECONDS)
+            if task.done() or await self._lock_waits() > before:
+                break
         return RealStarted(task)
+
+    async def _lock_waits(self) -> int:
+        async with self._database.session() as (_, driver):
+            return int(await driver.fetchval(LOCK_WAITS))
 
     async def rest(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
