@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test long-tests proof fuzz drills alert-drills jmeter mutants frameworks lint schemas monitoring lock clean
+.PHONY: help install demo test long-tests proof fuzz drills alert-drills jmeter jmeter-observer mutants frameworks lint schemas monitoring lock clean
 
 help:  ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 install: .venv/installed  ## .venv with the enroll command in it
 
@@ -44,6 +44,9 @@ alert-drills: install  ## cause each alert, see it fire and go, and measure how 
 
 jmeter: install  ## play JMeter's plans, and judge what they show
 	loadtests/jmeter/run_tests.sh all
+
+jmeter-observer: install  ## hold the times of JMeter's Kafka sampler against those of an observer
+	$(BIN)/python -m loadtests.jmeter.observing
 
 mutants: install build/mutmut/installed  ## change the decisions in every small way: does a test fail?
 	PYTHONPATH=$(CURDIR)/build/mutmut $(BIN)/python -m services.simulation.mutation

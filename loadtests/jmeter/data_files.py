@@ -79,7 +79,7 @@ def make_data(
         ("staff.csv", "token", [(staff,)]),
     ]
     for name, header, rows in files:
-        _write(folder / name, header, rows)
+        write_rows(folder / name, header, rows)
     assert {name for name, _, _ in files} == FILES
     say(f"wrote the plans' files to {folder}")
 
@@ -94,9 +94,13 @@ def _in_term(day: Dataset, term: Term) -> Dataset:
 
 
 def _made_up(day: Dataset, term: Term, count: int, seats: int) -> Dataset:
+    return Dataset(str(term), term, made_up_sections(term, count, seats), day.students)
+
+
+def made_up_sections(term: Term, count: int, seats: int) -> tuple[SectionPublished, ...]:
     """Make sections that cost no credits and meet at no time, so that only seats matter."""
     names = [f"S{number:03}" for number in range(count)]
-    sections = tuple(
+    return tuple(
         SectionPublished(
             version=1,
             term=term,
@@ -107,7 +111,6 @@ def _made_up(day: Dataset, term: Term, count: int, seats: int) -> Dataset:
         )
         for name in names
     )
-    return Dataset(str(term), term, sections, day.students)
 
 
 def _of_the_day(terms: Sequence[Dataset], tokens: Mapping[str, str]) -> Iterator[Row]:
@@ -142,7 +145,8 @@ def _tokens(ids: Sequence[str], sign: Sign) -> dict[str, str]:
         return dict(zip(ids, pool.map(sign, ids), strict=True))
 
 
-def _write(path: Path, header: str, rows: Iterable[Row]) -> None:
+def write_rows(path: Path, header: str, rows: Iterable[Row]) -> None:
+    """Write a file as JMeter's CSV Data Set reads it."""
     with path.open("w", newline="") as file:
         file.write(f"{header}\n")
         csv.writer(file, lineterminator="\n").writerows(rows)

@@ -47,7 +47,8 @@ def ground(options: Options, say: Say) -> Iterator[Ground]:
         yield _started(state_dir, stack.up(state_dir, on_progress=say))
     finally:
         if not was_running:
-            say("stopping what was started")
+            again = f"`ENROLL_STATE_DIR={state_dir} enroll up` starts it again, with its data"
+            say(f"stopping what was started; {again}")
             stack.down(state_dir)
 
 

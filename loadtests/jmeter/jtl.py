@@ -8,8 +8,9 @@ from typing import Final
 
 COLUMNS: Final = ("timeStamp", "elapsed", "label", "responseCode", "threadName", "success")
 REFUSED: Final = ("429", "503")
+TIMED_OUT: Final = "timed_out"
 OF_THE_SAMPLER: Final = (
-    "timed_out",
+    TIMED_OUT,
     "unacknowledged",
     "too_many_open",
     "no_kafka",
@@ -32,7 +33,8 @@ class Sample:
     code: str
     group: str
     is_good: bool
-    failure: str
+    failure: str  # of an assertion
+    message: str  # of the sampler
     threads: int  # that ran when it ended, in all groups
 
     @property
@@ -89,5 +91,6 @@ def _sample(row: Mapping[str, str]) -> Sample:
         group=row["threadName"].rpartition(GROUP_END)[0],
         is_good=row["success"] == "true",
         failure=row.get("failureMessage", ""),
+        message=row.get("responseMessage", ""),
         threads=int(row.get("allThreads") or 0),
     )

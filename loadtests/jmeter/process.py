@@ -1,5 +1,6 @@
 """Runs JMeter without its window, for one plan."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
-from typing import Final
+from typing import Any, Final
 
 from deploy.local.errors import StackError, tail
 
@@ -54,6 +55,11 @@ class Files:
     def ledger(self) -> Path:
         """What the Kafka sampler counted."""
         return self.folder / "ledger.json"
+
+
+def ledger_of(files: Files) -> Any:
+    """Read what the Kafka sampler counted; None where it wrote nothing."""
+    return json.loads(files.ledger.read_text()) if files.ledger.exists() else None
 
 
 def java() -> str:

@@ -1,12 +1,11 @@
 """Plays the plans one after the other, judges each, and writes the reports."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from deploy.local.errors import StackError
@@ -19,9 +18,9 @@ from loadtests.jmeter.home import home
 from loadtests.jmeter.jtl import read_jtl
 from loadtests.jmeter.options import Options
 from loadtests.jmeter.plans import PLANS, Plan
-from loadtests.jmeter.process import JAR, Files, Say, run_jmeter
+from loadtests.jmeter.process import JAR, Files, Say, ledger_of, run_jmeter
 from loadtests.jmeter.report import Result, result_of, write_reports
-from loadtests.jmeter.targets import judge_audit, judge_ledger, judge_samples
+from loadtests.jmeter.targets import judge_audit, judge_ledger, judge_outcomes, judge_samples
 from shared.clock import system_clock
 
 WARM_UP: Final = {"threads": "20", "rampup": "2", "rate": "60"}
@@ -153,7 +152,8 @@ def _played(scene: Scene, plan: Plan) -> Result:
     samples = read_jtl(files.samples)
     verdicts = judge_samples(plan, samples, scene.options.targets)
     if plan.by_kafka:
-        verdicts.append(judge_ledger(_ledger(files)))
+        ledger = ledger_of(files)
+        verdicts += [judge_ledger(ledger), judge_outcomes(ledger, samples)]
     if scene.found.kafka_url and scene.found.database_urls and scene.options.has_audit:
         found = audited(scene.found.kafka_url, scene.found.database_urls, scene.say)
         verdicts.append(judge_audit(found))
@@ -161,10 +161,6 @@ def _played(scene: Scene, plan: Plan) -> Result:
     for verdict in verdicts:
         scene.say(f"  {'met   ' if verdict.is_met else 'MISSED'} {verdict.target}: {verdict.found}")
     return result
-
-
-def _ledger(files: Files) -> Any:
-    return json.loads(files.ledger.read_text()) if files.ledger.exists() else None
 
 
 def _properties(scene: Scene, wanted: Mapping[str, str], name: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from loadtests.jmeter.figures import divided, figures_of, plateau_rate_of, rate_of
-from loadtests.jmeter.jtl import Sample
+from loadtests.jmeter.jtl import TIMED_OUT, Sample
 from loadtests.jmeter.plans import Plan
 
 LABEL_SAMPLES_MIN: Final = 100  # a percentile of fewer says little
@@ -136,6 +136,17 @@ def judge_ledger(ledger: Mapping[str, Any] | None) -> Verdict:
         )
     )
     return Verdict(target, is_sound, "; ".join([*problems, counts]))
+
+
+def judge_outcomes(ledger: Mapping[str, Any] | None, samples: Sequence[Sample]) -> Verdict:
+    """Judge whether every outcome came: one that is late is slow, one that never comes is lost."""
+    counts = ledger or {}
+    timed_out, late = counts.get("timed_out", 0), counts.get("late", 0)
+    lost = max(0, timed_out - late)
+    said = sorted({one.message.rstrip(".") for one in samples if one.code == TIMED_OUT})
+    shown = f": {'; '.join(said[:BROKEN_SHOWN_MAX])}" if lost else ""
+    found = f"{lost:,} of the {timed_out:,} that timed out never came{shown}"
+    return Verdict("no outcome is lost", not lost, found)
 
 
 def judge_audit(violations: Sequence[str]) -> Verdict:

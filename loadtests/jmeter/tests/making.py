@@ -14,6 +14,7 @@ def sample(**given: Any) -> Sample:
         "group": "Students",
         "is_good": True,
         "failure": "",
+        "message": "OK",
         "threads": 1,
     }
     return Sample(**(usual | given))

@@ -1,27 +1,21 @@
 """Plans of some seconds on a real stack, by the command that people use."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import psutil
 import pytest
 
-from deploy.local import processes, services, stack
-from deploy.local.servers import VARIABLES
-from deploy.local.services import Count
-from deploy.local.state import Plan
+from deploy.local import processes, stack
+from loadtests.jmeter.tests.playing import RUN_TESTS, results_of, run_tests, stack_in
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
-RUN_TESTS = Path(__file__).parents[1] / "run_tests.sh"
-ONE = Count(instances=1, ingresses=1)
-COMMAND_SECONDS = 400
 GONE_SECONDS = 30
 # Of a busy machine nothing is asked but right answers.
 SHORT = (
@@ -33,37 +27,14 @@ SHORT = (
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What the command finds: a stack of this module's own, which is up, and a place to write."""
-    folder = tmp_path_factory.mktemp("jmeter")
-    with pytest.MonkeyPatch.context() as patched:
-        for variable in VARIABLES.values():
-            patched.delenv(variable, raising=False)
-        stack.up(folder / "stack", plan=Plan(services=services.plan(ONE), quick_start=True))
-        paths = {"ENROLL_STATE_DIR": folder / "stack", "RESULTS": folder / "results"}
-        yield os.environ | {name: str(path) for name, path in paths.items()}
-    stack.down(folder / "stack", wipe=True)
+    with stack_in(tmp_path_factory.mktemp("jmeter")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def played(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     """Some plans, played once."""
     return run_tests(environment, "concurrency", "idempotency", *SHORT)
-
-
-def run_tests(
-    environment: Mapping[str, str], *arguments: str
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [RUN_TESTS, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )
-
-
-def results_of(environment: Mapping[str, str], pattern: str) -> list[Path]:
-    return sorted(Path(environment["RESULTS"]).glob(pattern))
 
 
 def test_plans_are_played_judged_and_reported(

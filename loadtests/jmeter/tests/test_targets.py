@@ -10,6 +10,7 @@ from loadtests.jmeter.targets import (
     Verdict,
     judge_audit,
     judge_ledger,
+    judge_outcomes,
     judge_samples,
 )
 from loadtests.jmeter.tests.making import sample, steady
@@ -131,6 +132,34 @@ def test_other_targets_can_be_set() -> None:
 )
 def test_a_ledger_must_be_there_and_add_up(ledger: dict[str, object] | None, is_met: bool) -> None:
     assert judge_ledger(ledger).is_met == is_met
+
+
+WHY = "No outcome came in time: see `enroll why {}`, and whether the services keep up."
+
+
+@pytest.mark.parametrize(
+    ("ledger", "is_met"),
+    [
+        ({"timed_out": 0, "late": 0}, True),
+        ({"timed_out": 2, "late": 2}, True),
+        ({"timed_out": 2, "late": 1}, False),
+        ({"timed_out": 1, "late": 0}, False),
+    ],
+)
+def test_an_outcome_may_be_late_but_none_may_be_lost(ledger: dict[str, int], is_met: bool) -> None:
+    assert judge_outcomes(ledger, []).is_met == is_met
+
+
+def test_of_a_lost_outcome_the_enrollment_is_named_with_what_to_do() -> None:
+    samples = [
+        *NORMAL,
+        sample(code="timed_out", is_good=False, message=WHY.format("a1")),
+        sample(code="rejected:section_full", message="Section S1 has no free seat."),
+    ]
+
+    assert judge_outcomes({"timed_out": 1, "late": 0}, samples).found == (
+        f"1 of the 1 that timed out never came: {WHY.format('a1').rstrip('.')}"
+    )
 
 
 def test_an_audit_with_violations_is_missed_and_names_some() -> None:
