@@ -79,7 +79,10 @@ def samples_of(rows: Iterable[Mapping[str, str | None]]) -> Iterator[Sample]:
         try:
             yield _sample({name: value or "" for name, value in row.items() if name})
         except ValueError as error:
-            raise ValueError(f"line {number} is bad ({error}): play the plan again") from None
+            raise ValueError(
+                f"line {number} is bad ({error}): play the plan again, with times in milliseconds "
+                "(jmeter.save.saveservice.timestamp_format=ms)"
+            ) from None
 
 
 def _sample(row: Mapping[str, str]) -> Sample:

@@ -145,7 +145,7 @@ def judge_outcomes(ledger: Mapping[str, Any] | None, samples: Sequence[Sample]) 
     lost = max(0, timed_out - late)
     said = sorted({one.message.rstrip(".") for one in samples if one.code == TIMED_OUT})
     shown = f": {'; '.join(said[:BROKEN_SHOWN_MAX])}" if lost else ""
-    found = f"{lost:,} of the {timed_out:,} that timed out never came{shown}"
+    found = f"{lost:,} never came, {late:,} came late{shown}"
     return Verdict("no outcome is lost", not lost, found)
 
 

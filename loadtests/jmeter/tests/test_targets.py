@@ -158,7 +158,7 @@ def test_of_a_lost_outcome_the_enrollment_is_named_with_what_to_do() -> None:
     ]
 
     assert judge_outcomes({"timed_out": 1, "late": 0}, samples).found == (
-        f"1 of the 1 that timed out never came: {WHY.format('a1').rstrip('.')}"
+        f"1 never came, 0 came late: {WHY.format('a1').rstrip('.')}"
     )
 
 
