@@ -177,6 +177,9 @@ def waits_for(url: str) -> str:
     answer = ports.ask(urlsplit(url).port or 0, READY_PATH)
     if answer is None:
         return f"Nothing answers at {url}{READY_PATH}."
-    checks = json.loads(answer[1])["checks"]
+    try:
+        checks = json.loads(answer[1])["checks"]
+    except (ValueError, KeyError, TypeError):
+        return f"Something else answers at {url}{READY_PATH}."
     missing = ", ".join(name for name, holds in checks.items() if not holds)
     return f"It waits for: {missing}." if missing else "It is ready now."

@@ -207,5 +207,18 @@ async def test_a_late_service_says_what_it_waits_for(
     assert said.endswith(sentence)
 
 
+async def test_what_else_listens_where_a_service_should_is_named_as_such() -> None:
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, ports.LOOPBACK, 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        said = await asyncio.to_thread(services.waits_for, f"http://127.0.0.1:{port}")
+
+    assert said.startswith("Something else answers at http")
+
+
 def test_a_service_where_nothing_answers_is_said_to_be_silent() -> None:
     assert services.waits_for("http://127.0.0.1:1").startswith("Nothing answers at http")

@@ -150,6 +150,7 @@ def test_the_ledger_has_every_request_and_adds_up(played: Played) -> None:
         "unreported": 0,
         "duplicates": 0,
         "late": 0,
+        "unacknowledged_decided": 0,
         "foreign": 0,
         "not_sent": 0,
         "adds_up": True,

@@ -195,7 +195,7 @@ async def test_what_nobody_answers_is_pending_grows_old_and_is_rejected_by_its_d
     with without(saga, "student"):
         enrollment_id = saga.request(student, term, "A", deadline_seconds=25)
         await until_it_is(saga, "enrollment", "enrollments_pending", 1)
-        await until_it_is(saga, "enrollment", "enrollments_pending_oldest_seconds", 3)
+        await until_it_is(saga, "enrollment", "enrollments_pending_oldest_seconds", 11)
         await until_it_is(saga, "enrollment", "enrollments_pending_long", 1)
         await saga.outcome(enrollment_id)
         await until_it_is(saga, "enrollment", wanted=before + 1, **late)

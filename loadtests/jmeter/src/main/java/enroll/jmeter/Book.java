@@ -14,7 +14,8 @@ final class Book {
     /** What ended longer ago is forgotten: its outcomes would count as foreign. */
     static final int REMEMBERED_MAX = 500_000;
 
-    private static final UUID NO_OUTCOME = new UUID(0, 0);
+    private static final UUID TIMED_OUT = new UUID(0, 0);
+    private static final UUID UNACKNOWLEDGED = new UUID(0, 1);
 
     private final InstantSource clock;
     private final Counts counts = new Counts();
@@ -57,7 +58,7 @@ final class Book {
     synchronized void unacknowledged(Sent sent, String why) {
         if (open.containsKey(sent.enrollmentId)) {
             counts.unacknowledged++;
-            end(Ended.failed(sent, clock.millis(), Ended.UNACKNOWLEDGED, why), NO_OUTCOME);
+            end(Ended.failed(sent, clock.millis(), Ended.UNACKNOWLEDGED, why), UNACKNOWLEDGED);
         }
     }
 
@@ -79,8 +80,11 @@ final class Book {
         UUID known = outcomeOf.get(outcome.enrollmentId());
         if (known == null) {
             counts.foreign++;
-        } else if (known.equals(NO_OUTCOME)) {
+        } else if (known.equals(TIMED_OUT)) {
             counts.late++;
+            outcomeOf.put(outcome.enrollmentId(), outcome.eventId());
+        } else if (known.equals(UNACKNOWLEDGED)) {
+            counts.unacknowledgedDecided++;
             outcomeOf.put(outcome.enrollmentId(), outcome.eventId());
         } else if (known.equals(outcome.eventId())) {
             counts.repeated++;
@@ -98,7 +102,7 @@ final class Book {
                 counts.timedOut++;
                 String sentence = "No outcome came in time: see `enroll why " + sent.enrollmentId
                     + "`, and whether the services keep up (`enroll status`).";
-                end(Ended.failed(sent, nowMs, Ended.TIMED_OUT, sentence), NO_OUTCOME);
+                end(Ended.failed(sent, nowMs, Ended.TIMED_OUT, sentence), TIMED_OUT);
             }
         }
     }

@@ -14,6 +14,7 @@ final class Counts {
     long repeated;
     long duplicates;
     long late;
+    long unacknowledgedDecided;
     long foreign;
     long notSent;
     long sendDelayMsMax;
@@ -28,6 +29,6 @@ final class Counts {
     Ledger ledger(long open, long unreported, Optional<String> readingFailure) {
         return new Ledger(sent, acknowledged, confirmed, rejected, new TreeMap<>(rejectedByReason),
             cancelled, timedOut, unacknowledged, open, unreported, repeated, duplicates, late,
-            foreign, notSent, sendDelayMsMax, readingFailure);
+            unacknowledgedDecided, foreign, notSent, sendDelayMsMax, readingFailure);
     }
 }

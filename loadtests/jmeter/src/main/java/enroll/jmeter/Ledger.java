@@ -23,6 +23,7 @@ record Ledger(
         long repeated,
         long duplicates,
         long late,
+        long unacknowledgedDecided,
         long foreign,
         long notSent,
         long sendDelayMsMax,
@@ -75,6 +76,7 @@ record Ledger(
         fields.put("repeated", repeated);
         fields.put("duplicates", duplicates);
         fields.put("late", late);
+        fields.put("unacknowledged_decided", unacknowledgedDecided);
         fields.put("foreign", foreign);
         fields.put("not_sent", notSent);
         fields.put("send_delay_ms_max", sendDelayMsMax);

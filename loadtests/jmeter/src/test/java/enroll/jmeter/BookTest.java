@@ -106,6 +106,21 @@ class BookTest {
     }
 
     @Test
+    void anOutcomeOfWhatWasNotAcknowledgedIsNotOneThatCameLate() {
+        Sent sent = send();
+        book.unacknowledged(sent, "no answer");
+
+        Outcome after = outcome(sent, Kind.CONFIRMED, "");
+        book.heard(after);
+        book.heard(after);
+
+        assertEquals(0, ledger().late());
+        assertEquals(1, ledger().unacknowledgedDecided());
+        assertEquals(1, ledger().repeated());
+        assertTrue(ledger().addsUp());
+    }
+
+    @Test
     void theSameEventAgainIsARepeatAndAnotherOneADuplicate() {
         Sent sent = send();
         Outcome outcome = outcome(sent, Kind.CONFIRMED, "");

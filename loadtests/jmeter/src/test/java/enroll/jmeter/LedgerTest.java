@@ -54,6 +54,6 @@ class LedgerTest {
     private static Ledger ledger(long sent, long explained, long open, long unreported,
             long duplicates, Optional<String> readingFailure) {
         return new Ledger(sent, 9, 4, 2, new TreeMap<>(Map.of("section_full", explained)), 1, 2, 1,
-            open, unreported, 0, duplicates, 0, 0, 0, 0, readingFailure);
+            open, unreported, 0, duplicates, 0, 0, 0, 0, 0, readingFailure);
     }
 }

@@ -53,7 +53,7 @@ class SamplersTest {
     @Test
     void thePageHasEachFieldOfTheLedger() throws IOException {
         var nothing = new Ledger(
-            0, 0, 0, 0, new TreeMap<>(), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, Optional.empty());
+            0, 0, 0, 0, new TreeMap<>(), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, Optional.empty());
 
         new ObjectMapper().readTree(nothing.json()).fieldNames().forEachRemaining(
             name -> assertTrue(page.contains("`" + name + "`"), name));
